@@ -1,0 +1,12 @@
+-- Run by the migration owner after the migrations, every time. :runtime_role is replaced by the quoted name of the role in DATABASE_URL.
+-- The runtime role owns nothing and gets rows only: no TRUNCATE, REFERENCES or TRIGGER, none of which row-level security would stop.
+revoke all on all tables in schema public from public;
+revoke all on all tables in schema public from :runtime_role;
+grant usage on schema public to :runtime_role;
+grant select, insert, update, delete on
+  tenants, directory, tenant_domains, config_changes, roles, users, user_roles,
+  clients, client_secrets, resource_servers, signing_keys, server_secrets, protocol_store
+  to :runtime_role;
+grant select on schema_migrations to :runtime_role;
+revoke all on all routines in schema public from public;
+grant execute on function current_tenant_id(), presented_key(), protocol_tenant_id(), directory_key(text, text), sync_directory(), note_config_change() to :runtime_role;

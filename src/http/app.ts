@@ -1,0 +1,43 @@
+import Koa from 'koa';
+import type { LiveProvider } from '#src/oidc/live-provider.ts';
+import { makePages } from '#src/pages/pages.ts';
+import type { Services } from '#src/services.ts';
+import { postAuthorizationAsGet } from './authorization-post.ts';
+import { answerErrors } from './errors.ts';
+import { health } from './health.ts';
+import { home } from './home.ts';
+import { checkHost } from './host.ts';
+import { serveProvider } from './oidc.ts';
+import { publicDocuments } from './public-documents.ts';
+import { identifyRequest } from './request.ts';
+import { securityHeaders } from './security-headers.ts';
+
+export interface AppDependencies {
+  services: Services;
+  provider: LiveProvider;
+  /** False from the moment that the process is asked to stop. */
+  accepting: () => boolean;
+}
+
+/** The whole server: every request passes these, in this order. */
+export function makeApp({ services, provider, accepting }: AppDependencies): Koa {
+  const { config } = services;
+  const app = new Koa();
+  for (const middleware of [
+    identifyRequest(services),
+    securityHeaders(config),
+    answerErrors(),
+    health({ services, provider, accepting }),
+    checkHost(config),
+    publicDocuments(provider),
+    home(config),
+    postAuthorizationAsGet(),
+    ...makePages({ services, provider }),
+    serveProvider(provider),
+  ]) {
+    app.use(middleware);
+  }
+  // Errors are answered and logged inside; what comes here is a connection that broke.
+  app.on('error', (err) => services.log.debug({ err }, 'connection error'));
+  return app;
+}

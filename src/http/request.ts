@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto';
+import type { Middleware } from 'koa';
+import { resolveClientIp } from '#src/lib/client-ip.ts';
+import { setRequestInfo } from '#src/lib/request-info.ts';
+import type { Services } from '#src/services.ts';
+
+/** Gives the request its id, its log, its nonce and the address it comes from, and writes one line when it is answered. */
+export function identifyRequest({ config, log }: Pick<Services, 'config' | 'log'>): Middleware {
+  return async (ctx, next) => {
+    const startedAt = performance.now();
+    const request_id = randomBytes(9).toString('base64url');
+    const ip = resolveClientIp({
+      peer: ctx.req.socket.remoteAddress,
+      forwardedFor: ctx.req.headers['x-forwarded-for'] as string | undefined,
+      trustedProxies: config.trustedProxies,
+    });
+    setRequestInfo(ctx.req, {
+      request_id,
+      ip,
+      nonce: randomBytes(16).toString('base64'),
+      log: log.child({ request_id }),
+    });
+    ctx.set('x-request-id', request_id);
+    ctx.res.once('finish', () => {
+      log.info(
+        {
+          request_id,
+          method: ctx.method,
+          // Only the path: a query carries codes, hints and states.
+          path: ctx.path,
+          status: ctx.res.statusCode,
+          ms: Math.round((performance.now() - startedAt) * 10) / 10,
+          ip,
+        },
+        'request',
+      );
+    });
+    await next();
+  };
+}

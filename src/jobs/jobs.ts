@@ -1,0 +1,42 @@
+import type { Services } from '#src/services.ts';
+import { maintainKeys } from './maintain-keys.ts';
+import { makePurgeExpired } from './purge-expired.ts';
+
+type Job = { name: string; every: number; run: (services: Services) => Promise<void> };
+
+/** Periodic work, each safe on many nodes at once: name, seconds between runs, what runs. */
+const makeJobs = (): Job[] => [
+  { name: 'purge_expired', every: 60, run: makePurgeExpired() },
+  { name: 'maintain_keys', every: 3600, run: maintainKeys },
+];
+
+/** Runs each job on its clock; one that fails is logged and tried again at its next time. */
+export function startJobs(services: Services): { stop(): Promise<void> } {
+  const running = new Set<Promise<void>>();
+  const timers = makeJobs().map(({ name, every, run }) => {
+    let busy = false;
+    const timer = setInterval(() => {
+      if (busy) {
+        return;
+      }
+      busy = true;
+      const work = run(services)
+        .catch((err: unknown) => services.log.error({ err, job: name }, 'job failed'))
+        .finally(() => {
+          busy = false;
+          running.delete(work);
+        });
+      running.add(work);
+    }, every * 1000);
+    timer.unref();
+    return timer;
+  });
+  return {
+    async stop() {
+      for (const timer of timers) {
+        clearInterval(timer);
+      }
+      await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,9 @@
+import { withTenant } from '#src/database/tenant.ts';
+import { maintainSigningKeys } from '#src/domain/keys/signing-keys.ts';
+import { platformTenantId } from '#src/domain/tenants/platform.ts';
+import type { Services } from '#src/services.ts';
+
+/** Rotates signing keys that are due and removes retired ones. Nodes take turns on the key lock. */
+export async function maintainKeys({ db, masterKeys, now }: Services): Promise<void> {
+  await withTenant(db, platformTenantId, (tx) => maintainSigningKeys(tx, masterKeys, now()), { aux: true });
+}

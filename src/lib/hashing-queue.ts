@@ -1,0 +1,78 @@
+/** Thrown when a job cannot run soon; answer 503 with `Retry-After: retryAfterSeconds`. */
+export class HashingBusyError extends Error {
+  override readonly name = 'HashingBusyError';
+  readonly retryAfterSeconds: number;
+
+  constructor(retryAfterSeconds: number) {
+    super('too many passwords are being checked');
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+export type HashingQueue = {
+  /** Runs the job when its turn comes and gives its outcome; rejects with HashingBusyError if it cannot. */
+  run<T>(job: () => Promise<T>): Promise<T>;
+  /** How many jobs wait; those running are not counted. */
+  depth(): number;
+};
+
+/** Calls `callback` once after `ms` milliseconds, unless the function that it gives is called before. */
+export type StartTimer = (ms: number, callback: () => void) => () => void;
+
+/**
+ * Makes a first-in, first-out queue for work that holds a processor for long, as password hashing does, so
+ * that a flood of sign-ins cannot take every thread and all memory: at most `concurrency` jobs run and
+ * `maxWaiting` wait, none longer than `maxWaitMs`. Time comes from `startTimer`, which tests replace.
+ */
+export const makeHashingQueue = (options: {
+  concurrency: number;
+  maxWaiting: number;
+  maxWaitMs: number;
+  startTimer?: StartTimer;
+}): HashingQueue => {
+  const { concurrency, maxWaiting, maxWaitMs, startTimer = startNodeTimer } = options;
+  const waiting = new Set<() => void>();
+  let running = 0;
+
+  const busy = () => new HashingBusyError(Math.max(1, Math.ceil(maxWaitMs / 1_000)));
+
+  const waitForTurn = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const start = () => {
+        stopTimer();
+        waiting.delete(start);
+        resolve();
+      };
+      const stopTimer = startTimer(maxWaitMs, () => {
+        waiting.delete(start);
+        reject(busy());
+      });
+      waiting.add(start);
+    });
+
+  const passTurn = () => {
+    const [next] = waiting;
+    if (next) next();
+    else running -= 1;
+  };
+
+  return {
+    async run(job) {
+      if (running < concurrency) running += 1;
+      else if (waiting.size < maxWaiting) await waitForTurn();
+      else throw busy();
+
+      try {
+        return await job();
+      } finally {
+        passTurn();
+      }
+    },
+    depth: () => waiting.size,
+  };
+};
+
+const startNodeTimer: StartTimer = (ms, callback) => {
+  const timer = setTimeout(callback, ms);
+  return () => clearTimeout(timer);
+};

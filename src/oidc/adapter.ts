@@ -1,0 +1,162 @@
+import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
+import { errors } from 'oidc-provider';
+import type { Database } from '#src/database/pool.ts';
+import { withTenant } from '#src/database/tenant.ts';
+import { platformTenantId } from '#src/domain/tenants/platform.ts';
+import type { ProtocolCipher } from './protocol-cipher.ts';
+import { requestStore, runInTenant, sendInTenant, setRequestTenant } from './request-store.ts';
+import { readStoredRow, type StoredRow, selectByUid } from './stored-objects.ts';
+
+export interface AdapterDependencies {
+  cipher: ProtocolCipher;
+  db: Database;
+  findClient(client_id: string): Promise<AdapterPayload | undefined>;
+}
+
+/** Longer than any proof or assertion is accepted (A-050: five minutes, and the tolerated clock skew). */
+const replayWindowSeconds = 600;
+
+/** The library's storage contract: one adapter per model over `protocol_store`; clients come from the configuration instead. */
+export function makeAdapter({ cipher, db, findClient }: AdapterDependencies): AdapterFactory {
+  return (model) => {
+    if (model === 'Client') {
+      return clientAdapter(findClient);
+    }
+    if (model === 'ReplayDetection') {
+      return replayAdapter(db, cipher);
+    }
+    return modelAdapter(model, cipher);
+  };
+}
+
+/** Each identifier is named by its HMAC, each payload sealed; single use is one conditional update. */
+function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
+  const openRow = (row: StoredRow, jti?: string): AdapterPayload => ({
+    ...cipher.open(row.sealed_payload, row),
+    ...(jti === undefined ? {} : { jti }),
+    ...(row.consumed_at ? { consumed: Math.floor(row.consumed_at.getTime() / 1000) } : {}),
+  });
+
+  return {
+    async upsert(id, payload, expiresIn) {
+      const store = requestStore();
+      // A pushed request of a shared client comes before its tenant is known: it waits at the platform.
+      if (store.tenant_id === undefined) {
+        setRequestTenant(platformTenantId);
+      }
+      const tenant_id = store.tenant_id!;
+      const key = cipher.key(model, id);
+      // A session is found by its uid too, so its identifier stays inside the seal; elsewhere the bearer brings it back.
+      const { jti: _, ...rest } = payload;
+      await sendInTenant({
+        text: `
+          insert into protocol_store (key, model, grant_key, uid_key, sealed_payload, expires_at)
+          values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
+          on conflict (tenant_id, key) do update
+          set grant_key = excluded.grant_key, uid_key = excluded.uid_key,
+            sealed_payload = excluded.sealed_payload, expires_at = excluded.expires_at`,
+        values: [
+          key,
+          model,
+          payload.grantId === undefined ? null : cipher.key('Grant', payload.grantId),
+          payload.uid === undefined ? null : cipher.key('uid', payload.uid),
+          cipher.seal(payload.uid === undefined ? rest : payload, { tenant_id, key }),
+          expiresIn,
+        ],
+      });
+    },
+    async find(id) {
+      const row = await readStoredRow(cipher.key(model, id));
+      return row && openRow(row, id);
+    },
+    async findByUid(uid) {
+      const { rows } = await runInTenant<StoredRow>({ text: selectByUid, values: [cipher.key('uid', uid)] });
+      return rows[0] && openRow(rows[0]);
+    },
+    async findByUserCode() {
+      throw new Error('the device flow is off');
+    },
+    async consume(id) {
+      const { rowCount } = await runInTenant({
+        text: 'update protocol_store set consumed_at = now() where key = $1 and consumed_at is null',
+        values: [cipher.key(model, id)],
+      });
+      requestStore().wrote = true;
+      if (rowCount !== 1) {
+        throw model === 'PushedAuthorizationRequest'
+          ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
+          : new errors.InvalidGrant(`${model} was already used`);
+      }
+    },
+    async destroy(id) {
+      await sendInTenant({
+        text: 'delete from protocol_store where key = $1',
+        values: [cipher.key(model, id)],
+      });
+    },
+    async revokeByGrantId(grantId) {
+      await sendInTenant({
+        text: 'delete from protocol_store where model = $1 and grant_key = $2',
+        values: [model, cipher.key('Grant', grantId)],
+      });
+    },
+  };
+}
+
+/**
+ * Marks of used proofs and assertions, in the platform's rows: one ledger whatever tenant the request turns out to be of.
+ * The library asks `find` and then `upsert`; `find` inserts the mark itself, so of twenty at once one finds nothing.
+ */
+function replayAdapter(db: Database, cipher: ProtocolCipher): Adapter {
+  return {
+    ...refusingAdapter('ReplayDetection'),
+    async find(id) {
+      const key = cipher.key('ReplayDetection', id);
+      const exp = Math.floor(Date.now() / 1000) + replayWindowSeconds;
+      const sealed = cipher.seal({}, { tenant_id: platformTenantId, key });
+      const taken = await withTenant(
+        db,
+        platformTenantId,
+        (tx) =>
+          tx
+            .insertInto('protocol_store')
+            .values({
+              key,
+              model: 'ReplayDetection',
+              sealed_payload: sealed,
+              expires_at: new Date(exp * 1000),
+            })
+            .onConflict((conflict) =>
+              conflict
+                .columns(['tenant_id', 'key'])
+                .doUpdateSet({ expires_at: new Date(exp * 1000) })
+                .where('protocol_store.expires_at', '<=', new Date()),
+            )
+            .executeTakeFirst(),
+        { aux: true },
+      );
+      return taken.numInsertedOrUpdatedRows === 1n ? undefined : { jti: id, exp };
+    },
+    // The mark outlives what it guards already.
+    async upsert() {},
+  };
+}
+
+function clientAdapter(findClient: AdapterDependencies['findClient']): Adapter {
+  return { ...refusingAdapter('Client'), find: (client_id) => findClient(client_id) };
+}
+
+function refusingAdapter(model: string): Adapter {
+  const refuse = async (): Promise<never> => {
+    throw new Error(`the library does not write ${model} here`);
+  };
+  return {
+    find: refuse,
+    findByUid: refuse,
+    findByUserCode: refuse,
+    upsert: refuse,
+    consume: refuse,
+    destroy: refuse,
+    revokeByGrantId: refuse,
+  };
+}

@@ -1,0 +1,55 @@
+import type { Configuration } from 'oidc-provider';
+import { isTenantId } from '#src/database/tenant.ts';
+
+export interface CookieNames {
+  names: { session: string; interaction: string; resume: string };
+  /** Whose session a sign-out is about to end, between its page and its confirmation. */
+  logout: string;
+  logoutOptions: CookieOptions;
+  /** The session cookie of one tenant; several live side by side in one browser. */
+  session(tenant_id: string | undefined): string;
+  /** The tenants that this browser holds a session cookie of. */
+  sessionTenants(header: string): string[];
+}
+
+interface CookieOptions {
+  httpOnly: true;
+  overwrite: true;
+  sameSite: 'lax';
+  secure: boolean;
+  signed: true;
+}
+
+/**
+ * Over https a session cookie is `__Host-`, which no sibling domain can set; those with a path are `__Secure-`. Plain http
+ * (development on localhost) has neither.
+ */
+export function makeCookies(issuer: string): CookieNames & { options: CookieOptions } {
+  const secure = issuer.startsWith('https:');
+  const host = secure ? '__Host-' : '';
+  const path = secure ? '__Secure-' : '';
+  const options: CookieOptions = { httpOnly: true, overwrite: true, sameSite: 'lax', secure, signed: true };
+  const session = `${host}session`;
+  return {
+    names: { session, interaction: `${path}interaction`, resume: `${path}resume` },
+    options,
+    logout: `${host}logout`,
+    logoutOptions: options,
+    session: (tenant_id) => (tenant_id === undefined ? session : `${session}-${tenant_id}`),
+    sessionTenants: (header) =>
+      header
+        .split(';')
+        .map((cookie) => cookie.trim().split('=')[0]!)
+        .filter((name) => name.startsWith(`${session}-`))
+        .map((name) => name.slice(session.length + 1))
+        .filter(isTenantId),
+  };
+}
+
+/** The library's cookie settings: signed with the newest key, verified with all. */
+export function cookieConfiguration(
+  { names, options }: ReturnType<typeof makeCookies>,
+  keys: Buffer[],
+): Configuration['cookies'] {
+  return { names, long: options, short: options, keys: keys.map((key) => key.toString('base64')) };
+}

@@ -1,0 +1,42 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+
+export interface ProtocolCipher {
+  /** The stored name of an identifier. The model is part of it: one kind of secret never answers for another. */
+  key(model: string, id: string): Buffer;
+  seal(payload: object, row: { tenant_id: string; key: Buffer }): Buffer;
+  /** Throws when the row was altered or moved. */
+  open(sealed: Buffer, row: { tenant_id: string; key: Buffer }): Record<string, unknown>;
+}
+
+/**
+ * Hashes identifiers (HMAC-SHA-256) and seals payloads (AES-256-GCM, a key per row) of the protocol store, so that a dump
+ * without the master key holds neither a bearer value nor what it stands for.
+ */
+export function makeProtocolCipher(secret: Buffer): ProtocolCipher {
+  const derive = (purpose: string) =>
+    Buffer.from(hkdfSync('sha256', secret, '', `tessera protocol_store ${purpose}`, 32));
+  const hashKey = derive('key');
+  const sealKey = derive('payload');
+  const rowKey = (key: Buffer) => createHmac('sha256', sealKey).update(key).digest();
+  const associated = ({ tenant_id, key }: { tenant_id: string; key: Buffer }) =>
+    Buffer.concat([Buffer.from(`${tenant_id}:protocol_store:sealed_payload:`), key]);
+
+  return {
+    key: (model, id) => createHmac('sha256', hashKey).update(model).update('\u001f').update(id).digest(),
+    seal(payload, row) {
+      const nonce = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', rowKey(row.key), nonce);
+      cipher.setAAD(associated(row));
+      const sealed = Buffer.concat([cipher.update(JSON.stringify(payload), 'utf8'), cipher.final()]);
+      return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
+    },
+    open(sealed, row) {
+      const decipher = createDecipheriv('aes-256-gcm', rowKey(row.key), sealed.subarray(0, 12));
+      decipher.setAAD(associated(row));
+      decipher.setAuthTag(sealed.subarray(12, 28));
+      return JSON.parse(
+        Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8'),
+      );
+    },
+  };
+}

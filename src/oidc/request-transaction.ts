@@ -1,0 +1,90 @@
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import type { Database } from '#src/database/pool.ts';
+import { isDatabaseUnavailable } from '#src/database/unavailable.ts';
+import { requestInfo } from '#src/lib/request-info.ts';
+import { renderErrorPage } from './pages.ts';
+import { runWithRequestStore } from './request-store.ts';
+import type { makeTenancy } from './tenancy.ts';
+
+/** Requests that use something up lock the rows they read: codes, refresh tokens, interactions, and the session they change. */
+const locking = /^(POST \/token|GET \/auth(\/[\w-]+)?|POST \/logout\/confirm)$/;
+/** Calls that a client makes itself, not a browser on its way to it. */
+const clientCalls = new Set(['/token', '/par', '/introspect', '/revoke']);
+
+/**
+ * One transaction for each request of the provider, committed before its answer leaves. A failed commit, or a database that
+ * went away, is 503 with Retry-After whatever the library had made of it, and nothing of the request is kept.
+ */
+export function useRequestTransactions(
+  provider: Provider,
+  { db, tenancy }: { db: Database; tenancy: ReturnType<typeof makeTenancy> },
+): void {
+  provider.use(async (ctx, next) => {
+    const { ip, log } = requestInfo(ctx.req);
+    let failure: unknown;
+    try {
+      await runWithRequestStore(
+        db,
+        {
+          lock: locking.test(`${ctx.method} ${ctx.path}`),
+          client_ip: clientCalls.has(ctx.path) ? ip : undefined,
+        },
+        async (store) => {
+          if (await tenancy(ctx as KoaContextWithOIDC)) {
+            await next();
+          }
+          failure = store.failure;
+          return failure === undefined && ctx.status < 500;
+        },
+      );
+    } catch (error) {
+      failure = error;
+    }
+    if (failure !== undefined) {
+      log.error({ err: failure }, 'request failed in the protocol store');
+      answerFailure(ctx as KoaContextWithOIDC, failure);
+    }
+    limitFormTargets(ctx as KoaContextWithOIDC);
+  });
+}
+
+function answerFailure(ctx: KoaContextWithOIDC, failure: unknown) {
+  const unavailable = isDatabaseUnavailable(failure);
+  const error = unavailable ? 'temporarily_unavailable' : 'server_error';
+  ctx.remove('set-cookie');
+  ctx.remove('location');
+  ctx.status = unavailable ? 503 : 500;
+  if (unavailable) {
+    ctx.set('retry-after', '2');
+  }
+  if (ctx.accepts('json', 'html') === 'html') {
+    renderErrorPage(ctx, ctx.status, error);
+  } else {
+    ctx.body = { error };
+  }
+}
+
+/** form_post answers with a form to the client's redirect_uri, which the library has checked by then. */
+function limitFormTargets(ctx: KoaContextWithOIDC) {
+  const { oidc } = ctx;
+  const redirect_uri = oidc?.params?.['redirect_uri'];
+  if (ctx.response.is('html') && oidc?.redirectUriCheckPerformed && typeof redirect_uri === 'string') {
+    const target = formTarget(redirect_uri);
+    ctx.set(
+      'content-security-policy',
+      ctx.response
+        .get('content-security-policy')
+        .replace("form-action 'self'", `form-action 'self' ${target}`),
+    );
+  }
+}
+
+/** What `form-action` must name so that a form, or the redirect behind it, may reach this URI. */
+export function formTarget(uri: string): string {
+  const url = URL.parse(uri);
+  if (!url) {
+    return '';
+  }
+  return url.origin === 'null' ? url.protocol : url.origin;
+}

@@ -1,0 +1,114 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Context } from 'koa';
+import type Provider from 'oidc-provider';
+import type { Client, Interaction, InteractionResults } from 'oidc-provider';
+import type { Tenant } from '#src/domain/tenants/tenants.ts';
+import { AnswerError } from '#src/lib/answer-error.ts';
+import { requestStore, runWithRequestStore } from '#src/oidc/request-store.ts';
+import { formTarget } from '#src/oidc/request-transaction.ts';
+import type { PageDependencies } from './pages.ts';
+
+/** A step of a sign-in that a page shows: who asks, in which tenant, and what was asked for. */
+export interface Step {
+  provider: Provider;
+  interaction: Interaction;
+  client: Client;
+  tenant: Tenant;
+  /** Goes into the page's form and must come back with it: it is bound to this interaction and this page. */
+  csrf: string;
+  /** Ends the step and sends the browser on with 303. */
+  finish(result: InteractionResults): Promise<void>;
+}
+
+/**
+ * Runs a page of the interaction that the path and the browser's cookie name, inside one transaction. Refuses when either is
+ * missing, when the interaction is over, or when it waits for another prompt than this page's. On a post it refuses, too, a
+ * form that did not come from this page (CSRF).
+ */
+export async function withStep(
+  ctx: Context,
+  { services, provider: live }: PageDependencies,
+  prompt: 'login' | 'consent',
+  work: (step: Step) => Promise<void>,
+): Promise<void> {
+  const provider = live.current();
+  const post = ctx.method === 'POST';
+  await runWithRequestStore(services.db, { lock: post }, async (store) => {
+    const interaction = await findInteraction(provider, ctx);
+    const params = interaction.params as { client_id: string; redirect_uri?: string };
+    const [client, tenant] = await Promise.all([
+      provider.Client.find(params.client_id),
+      services.catalogue.findTenant(store.tenant_id!),
+    ]);
+    if (interaction.prompt.name !== prompt || !client || tenant?.status !== 'active') {
+      throw new AnswerError(400, 'session_not_found');
+    }
+    const csrf = csrfToken(provider, prompt, interaction.uid);
+    if (post) {
+      checkCsrf(ctx, csrf);
+    }
+    if (params.redirect_uri) {
+      const policy = ctx.response.get('content-security-policy');
+      ctx.set(
+        'content-security-policy',
+        policy.replace("form-action 'self'", `form-action 'self' ${formTarget(params.redirect_uri)}`),
+      );
+    }
+    requestStore().tenant = tenant;
+    await work({
+      provider,
+      interaction,
+      client,
+      tenant,
+      csrf,
+      async finish(result) {
+        const location = await provider.interactionResult(ctx.req, ctx.res, result, {
+          mergeWithLastSubmission: false,
+        });
+        ctx.redirect(location);
+        ctx.status = 303;
+      },
+    });
+    return true;
+  });
+}
+
+async function findInteraction(provider: Provider, ctx: Context): Promise<Interaction> {
+  try {
+    const interaction = await provider.interactionDetails(ctx.req, ctx.res);
+    if (interaction.uid === ctx['params'].uid) {
+      return interaction;
+    }
+  } catch (error) {
+    if ((error as Error).name !== 'SessionNotFound') {
+      throw error;
+    }
+  }
+  throw new AnswerError(400, 'session_not_found');
+}
+
+/** Bound to the interaction, whose cookie only this browser has, and to the page. */
+function csrfToken(provider: Provider, prompt: string, uid: string): string {
+  const [key] = provider.keys as string[];
+  return createHmac('sha256', key!).update(`csrf ${prompt} ${uid}`).digest('base64url');
+}
+
+/** Refuses a post of another site or without this page's token: 403, nothing changed. */
+function checkCsrf(ctx: Context, expected: string) {
+  const given = Buffer.from(field(ctx, 'csrf') ?? '');
+  const wanted = Buffer.from(expected);
+  if (
+    ctx.get('sec-fetch-site') === 'cross-site' ||
+    given.length !== wanted.length ||
+    !timingSafeEqual(given, wanted)
+  ) {
+    throw new AnswerError(403, 'form_expired');
+  }
+}
+
+/** A field of the posted form as text; undefined when absent, repeated or not a text. */
+export function field(ctx: Context, name: string): string | undefined {
+  const { body } = ctx.request as { body?: Record<string, unknown> };
+  const value = body && Object.hasOwn(body, name) ? body[name] : undefined;
+  return typeof value === 'string' ? value : undefined;
+}

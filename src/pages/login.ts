@@ -1,0 +1,80 @@
+import type Router from '@koa/router';
+import type { Context } from 'koa';
+import { withTenant } from '#src/database/tenant.ts';
+import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
+import { normaliseEmail } from '#src/lib/email.ts';
+import { HashingBusyError } from '#src/lib/hashing-queue.ts';
+import { clientMembers } from '#src/oidc/client-metadata.ts';
+import { pageContext, presentClient } from '#src/oidc/pages.ts';
+import { type LoginProps, loginPage } from '#views/pages/login.ts';
+import { field, type Step, withStep } from './interaction.ts';
+import type { PageDependencies } from './pages.ts';
+
+/** `/login/:uid`: e-mail and password, in the tenant that the request was found to be of. */
+export function login(router: Router, dependencies: PageDependencies): void {
+  router.get('/login/:uid', (ctx) => withStep(ctx, dependencies, 'login', async (step) => render(ctx, step)));
+  router.post('/login/:uid', (ctx) =>
+    withStep(ctx, dependencies, 'login', (step) => signIn(ctx, dependencies, step)),
+  );
+  router.post('/login/:uid/cancel', (ctx) =>
+    withStep(ctx, dependencies, 'login', (step) =>
+      step.finish({ error: 'access_denied', error_description: 'the user cancelled the sign-in' }),
+    ),
+  );
+}
+
+async function signIn(ctx: Context, { services }: PageDependencies, step: Step) {
+  const typed = field(ctx, 'email')?.trim();
+  const password = field(ctx, 'password');
+  if (!typed || !password) {
+    render(ctx, step, { ...(typed ? { email: typed } : {}), error: 'missing' }, 400);
+    return;
+  }
+  const { db, hashing } = services;
+  try {
+    const user = await verifyUserPassword(
+      { hashing, read: (work) => withTenant(db, step.tenant.tenant_id, work) },
+      { email: normaliseEmail(typed), password },
+    );
+    if (!user) {
+      render(ctx, step, { email: typed, error: 'wrong_credentials' }, 401);
+      return;
+    }
+    await step.finish({ login: { accountId: user.id, acr: 'urn:tessera:aal1', amr: ['pwd'] } });
+  } catch (error) {
+    if (!(error instanceof HashingBusyError)) {
+      throw error;
+    }
+    ctx.set('retry-after', String(error.retryAfterSeconds));
+    render(ctx, step, { email: typed, error: 'busy' }, 503);
+  }
+}
+
+function render(
+  ctx: Context,
+  { interaction, client, tenant, csrf }: Step,
+  form: Pick<LoginProps, 'email' | 'error'> = {},
+  status = 200,
+) {
+  const { login_hint } = interaction.params;
+  ctx.status = status;
+  ctx.type = 'html';
+  ctx.body = loginPage(pageContext(ctx, tenant), {
+    action: `/login/${interaction.uid}`,
+    cancel_action: `/login/${interaction.uid}/cancel`,
+    csrf,
+    client: presentClient(client),
+    ...(clientMembers(client).shared ? { switch_workspace_href: workspaceHref(interaction.params) } : {}),
+    ...(typeof login_hint === 'string' ? { email: login_hint } : {}),
+    ...form,
+  });
+}
+
+/** The same authorization request, asked again for another tenant. */
+function workspaceHref(params: Record<string, unknown>): string {
+  const { tenant: _, login_hint: __, ...rest } = params;
+  const query = Object.entries(rest).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return `/workspace?${new URLSearchParams({ query: new URLSearchParams(query).toString() })}`;
+}

@@ -1,0 +1,107 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Config } from '#src/config.ts';
+import { checkProtection, probeIsolation } from '#src/database/protection.ts';
+import { makeApp } from '#src/http/app.ts';
+import { startJobs } from '#src/jobs/jobs.ts';
+import type { Log } from '#src/lib/log.ts';
+import { makeLiveProvider } from '#src/oidc/live-provider.ts';
+import { makeServices, type Services } from '#src/services.ts';
+
+export interface RunningServer {
+  services: Services;
+  /** The issuer that it answers as. */
+  issuer: string;
+  /** Takes no new requests, finishes those under way, closes the database. Can be called twice. */
+  stop(): Promise<void>;
+}
+
+const drainMs = 25_000;
+
+/** Raised when the database would not keep tenants apart; names each table or role. */
+export class UnprotectedDatabaseError extends Error {
+  override readonly name = 'UnprotectedDatabaseError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(['The database would not keep tenants apart:', ...problems].join('\n- '));
+    this.problems = problems;
+  }
+}
+
+/** Starts the server; refuses when a table, a role or a live probe shows that a tenant could read another's rows. */
+export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+  const server = createServer({
+    maxHeaderSize: 16_384,
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 65_000,
+  });
+  await listen(server, config);
+  const issuer =
+    config.port === 0
+      ? config.issuer.replace(/:0$/, `:${(server.address() as AddressInfo).port}`)
+      : config.issuer;
+  let services: Services | undefined;
+  try {
+    services = await makeServices({ ...config, issuer }, { log });
+    return await run(server, services);
+  } catch (error) {
+    server.close();
+    await services?.close();
+    throw error;
+  }
+}
+
+async function run(server: Server, services: Services): Promise<RunningServer> {
+  const { catalogue, config, db, log } = services;
+  const problems = [...(await checkProtection(db)), ...(await probeIsolation(db))];
+  if (problems.length) {
+    throw new UnprotectedDatabaseError(problems);
+  }
+  await catalogue.start();
+  const provider = await makeLiveProvider(services);
+  const jobs = startJobs(services);
+  let accepting = true;
+  server.on('request', makeApp({ services, provider, accepting: () => accepting }).callback());
+  log.info({ issuer: config.issuer, port: (server.address() as AddressInfo).port }, 'ready');
+
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    accepting = false;
+    await jobs.stop();
+    await closeServer(server);
+    provider.stop();
+    await services.close();
+    log.info('stopped');
+  };
+  return {
+    services,
+    issuer: config.issuer,
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+function listen(server: Server, { port, host }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,52 @@
+import { availableParallelism } from 'node:os';
+import type { Config } from '#src/config.ts';
+import { openDatabase } from '#src/database/open.ts';
+import type { Database } from '#src/database/pool.ts';
+import { type Catalogue, makeCatalogue } from '#src/domain/catalogue/catalogue.ts';
+import { type HashingQueue, makeHashingQueue } from '#src/lib/hashing-queue.ts';
+import type { Log } from '#src/lib/log.ts';
+import type { MasterKey } from '#src/lib/master-key.ts';
+
+/** What the parts of a process share. Nothing else is passed around whole. */
+export interface Services {
+  config: Config;
+  db: Database;
+  log: Log;
+  now: () => Date;
+  catalogue: Catalogue;
+  masterKeys: readonly MasterKey[];
+  hashing: HashingQueue;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database (starting or joining the embedded one, migrating where an owner is known) and what stands on it.
+ * Throws by name when it is away, lacks migrations, or no master key is there.
+ */
+export async function makeServices(
+  config: Config,
+  { log, now = () => new Date() }: { log: Log; now?: () => Date },
+): Promise<Services> {
+  const opened = await openDatabase(config, log);
+  const catalogue = makeCatalogue(opened.db, {
+    onError: (err) => log.warn({ err }, 'configuration changes could not be read'),
+  });
+  return {
+    config,
+    db: opened.db,
+    log,
+    now,
+    catalogue,
+    masterKeys: opened.masterKeys,
+    // One core stays free for everything that is not a password.
+    hashing: makeHashingQueue({
+      concurrency: Math.max(1, availableParallelism() - 1),
+      maxWaiting: 200,
+      maxWaitMs: 2_000,
+    }),
+    async close() {
+      catalogue.stop();
+      await opened.close();
+    },
+  };
+}

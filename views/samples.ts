@@ -1,0 +1,161 @@
+import type { PageContext } from '#views/layout.ts';
+import { type ConsentProps, consentPage } from '#views/pages/consent.ts';
+import { errorPage } from '#views/pages/error.ts';
+import { homePage } from '#views/pages/home.ts';
+import { loggedOutPage } from '#views/pages/logged-out.ts';
+import { type LoginProps, loginPage } from '#views/pages/login.ts';
+import { logoutPage } from '#views/pages/logout.ts';
+import { logoutChoicePage } from '#views/pages/logout-choice.ts';
+import { workspacePage } from '#views/pages/workspace.ts';
+
+/** `change` is given page and props before they are rendered, so that a test can spoil every string. */
+export type Sample = { name: string; render: (change?: <T>(value: T) => T) => string };
+
+const product: PageContext = {
+  nonce: 'bm9uY2UtZm9yLXNhbXBsZXM',
+  lang: 'en',
+  request_id: '01JD9Q3M7Z4T8K2W5XB6Y0RHCE',
+  product: 'Tessera',
+};
+const acme: PageContext = { ...product, tenant: { name: 'Acme Inc', slug: 'acme' } };
+const globex: PageContext = { ...product, tenant: { name: 'Globex', slug: 'globex' } };
+const longTenant: PageContext = {
+  ...product,
+  tenant: {
+    name: 'Donaudampfschifffahrtsgesellschaft und Söhne, Betriebsamt für Hafenanlagen',
+    slug: 'donau',
+  },
+};
+const arabicTenant: PageContext = { ...product, tenant: { name: 'شركة الفسيفساء', slug: 'fusayfisa' } };
+
+const orders = { client_name: 'Orders', client_uri: 'https://orders.acme.test/' };
+const long = {
+  client_name: `Quarterly${'Reconciliation'.repeat(12)}`,
+  client_uri: `https://${'sub.'.repeat(30)}acme.test/`,
+};
+const login: LoginProps = {
+  action: '/login/Zk3p0',
+  csrf: 'czRtcGxl',
+  client: orders,
+  cancel_action: '/login/Zk3p0/cancel',
+  switch_workspace_href: '/workspace?query=c2FtcGxl',
+};
+const consent: ConsentProps = {
+  action: '/consent/Zk3p0',
+  csrf: 'czRtcGxl',
+  client: orders,
+  user: { email: 'alice@acme.test', name: 'Alice Example' },
+  scopes: [{ name: 'openid' }, { name: 'profile' }, { name: 'email' }],
+  resources: [
+    {
+      identifier: 'https://api.example.test',
+      name: 'Example API',
+      scopes: [{ name: 'read', description: 'Read your orders' }, { name: 'write' }],
+    },
+  ],
+  offline: true,
+  lifetime: '14 days',
+};
+const workspace = { action: '/workspace', query: 'client_id=spa&scope=openid' };
+const logout = { form_action: '/session/end/confirm', xsrf: 'eHNyZg' };
+
+/** Every page in the states that people meet: usual, long, refused, and with all that may be missing missing. */
+export const samples: Sample[] = [
+  sample('login', loginPage, acme, login),
+  sample('login of another workspace', loginPage, globex, login),
+  sample('login without workspace or ways out', loginPage, product, {
+    action: '/login/1',
+    csrf: 'x',
+    client: { client_name: '' },
+  }),
+  sample('login with long names', loginPage, longTenant, {
+    ...login,
+    client: long,
+    email: `${'alice'.repeat(40)}@acme.test`,
+  }),
+  sample('login from right to left', loginPage, arabicTenant, {
+    ...login,
+    client: { client_name: 'הזמנות' },
+  }),
+  sample('login refused', loginPage, acme, {
+    ...login,
+    email: 'alice@acme.test',
+    error: 'wrong_credentials',
+  }),
+  sample('login expired', loginPage, acme, { ...login, error: 'expired' }),
+  sample('login with nothing typed', loginPage, acme, { ...login, error: 'missing' }),
+  sample('login without a password', loginPage, acme, {
+    ...login,
+    email: 'alice@acme.test',
+    error: 'missing',
+  }),
+  sample('login too often', loginPage, acme, { ...login, email: 'alice@acme.test', error: 'busy' }),
+  sample('consent', consentPage, acme, consent),
+  sample('consent with little asked', consentPage, acme, {
+    ...consent,
+    client: { client_name: 'Orders' },
+    user: { email: 'alice@acme.test' },
+    scopes: [],
+    resources: [],
+    offline: false,
+  }),
+  sample('consent with long names', consentPage, longTenant, {
+    ...consent,
+    client: long,
+    user: { email: `${'alice'.repeat(40)}@acme.test`, name: 'Alice '.repeat(30) },
+    scopes: [...consent.scopes, { name: 'constructor' }, { name: `urn:scope:${'x'.repeat(200)}` }],
+    resources: Array.from({ length: 4 }, (_, i) => ({
+      identifier: `https://api.example.test/${'path/'.repeat(i * 20)}`,
+      name: 'Resource '.repeat(i * 8),
+      scopes: Array.from({ length: 4 }, (_, k) => ({
+        name: `scope:${k}`,
+        description: 'Words about it '.repeat(k * 6),
+      })),
+    })),
+  }),
+  sample('logout choice', logoutChoicePage, product, {
+    choices: [
+      { name: 'Acme Inc', href: '/logout?tenant=acme' },
+      { name: 'Globex', href: '/logout?tenant=globex' },
+    ],
+  }),
+  sample('workspace', workspacePage, product, { ...workspace, client: orders }),
+  sample('workspace without client', workspacePage, product, workspace),
+  sample('workspace unknown', workspacePage, product, {
+    ...workspace,
+    client: long,
+    value: 'acmee',
+    error: 'unknown_workspace',
+  }),
+  sample('workspace with nothing typed', workspacePage, product, { ...workspace, error: 'missing' }),
+  sample('logout', logoutPage, acme, { ...logout, client: orders, user: { email: 'alice@acme.test' } }),
+  sample('logout of nobody known', logoutPage, product, logout),
+  sample('logged-out', loggedOutPage, acme, { client: orders }),
+  sample('logged-out without client', loggedOutPage, product, {}),
+  sample('logged-out of a client with a bad address', loggedOutPage, product, {
+    client: { client_name: 'Orders', client_uri: 'javascript:alert(1)' },
+  }),
+  sample('error', errorPage, product, {
+    status: 400,
+    title: 'This sign-in link does not work',
+    message: 'The application sent a request that this server cannot accept. Go back to it and start again.',
+    error: 'invalid_request',
+    return_href: 'https://orders.acme.test/',
+  }),
+  sample('error without details', errorPage, product, {
+    status: 500,
+    title: 'Something went wrong',
+    message: 'The fault is ours. Please try again in a moment.',
+  }),
+  sample('home', homePage, product, { issuer: 'http://localhost:3000', demo: true }),
+  sample('home without demo', homePage, product, { issuer: 'https://id.example.test' }),
+];
+
+function sample<P>(
+  name: string,
+  view: (page: PageContext, props: P) => string,
+  page: PageContext,
+  props: P,
+): Sample {
+  return { name, render: (change = (value) => value) => view(change(page), change(props)) };
+}

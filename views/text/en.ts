@@ -1,0 +1,145 @@
+/** The English words of the hosted pages. `{name}` marks where a value goes. */
+export const en = {
+  lang: 'en',
+  dir: 'ltr',
+  footer: 'Sign-in by Tessera',
+  unnamed_client: 'the application',
+  error_prefix: 'Error:',
+
+  login: {
+    title: 'Sign in',
+    title_workspace: 'Sign in to {workspace}',
+    lead: 'to continue to {client}',
+    email: 'Email',
+    password: 'Password',
+    show: 'Show',
+    show_label: 'Show password',
+    hide: 'Hide',
+    hide_label: 'Hide password',
+    submit: 'Sign in',
+    cancel: 'Cancel and return to {client}',
+    switch_workspace: 'Use a different workspace',
+    errors: {
+      wrong_credentials: 'That email and password do not go together. Check both and try again.',
+      expired: 'This page was open for too long. Please sign in again.',
+      missing: 'Enter your email and your password.',
+      missing_password: 'Enter your password.',
+      busy: 'There have been too many attempts. Wait a minute, then try again.',
+    },
+  },
+
+  consent: {
+    title: 'Allow {client} to use your account?',
+    site: 'Its website is {host}',
+    signed_in_as: 'Signed in as',
+    asks: '{client} will be able to:',
+    asks_nothing: '{client} asks only to know that you signed in.',
+    lifetime: 'This access lasts for {lifetime}.',
+    grant_lifetime: '60 days, or until you sign out',
+    allow: 'Allow',
+    deny: 'Deny',
+  },
+
+  workspace: {
+    title: 'Find your workspace',
+    lead: 'to continue to {client}',
+    label: 'Email',
+    hint: 'or your workspace name',
+    submit: 'Continue',
+    errors: {
+      unknown_workspace: 'No workspace goes with that. Check the spelling, or ask whoever invited you.',
+      missing: 'Enter your email, or the name of your workspace.',
+    },
+  },
+
+  logout: {
+    title: 'Sign out?',
+    title_workspace: 'Sign out of {workspace}?',
+    lead: 'You are signed in as {email}.',
+    lead_client: '{client} asks to sign you out here too.',
+    submit: 'Sign out',
+    stay: 'Stay signed in',
+  },
+
+  logout_choice: {
+    title: 'Which workspace?',
+    lead: 'You are signed in to more than one. Choose the one to sign out of.',
+  },
+
+  logged_out: {
+    title: 'You are signed out',
+    lead: 'It is safe to close this window.',
+    return: 'Return to {client}',
+  },
+
+  error: {
+    code: 'Code',
+    reference: 'Reference',
+    help: 'If you ask for help, give this reference.',
+    return: 'Go back',
+    /** By the code of an OAuth error or of ours; any other code takes the words of its class. */
+    reasons: {
+      invalid_request: {
+        title: 'This request is not right',
+        message:
+          'The application sent something that cannot be used. Go back to it and try again; if it happens again, tell the people who run it.',
+      },
+      invalid_client: {
+        title: 'This application is not known here',
+        message: 'It is not registered, or it was switched off. Ask the people who run it.',
+      },
+      invalid_redirect_uri: {
+        title: 'This application asked to return somewhere else',
+        message: 'The address that it gave is not registered for it, so nothing was sent there.',
+      },
+      access_denied: {
+        title: 'Access was not granted',
+        message:
+          'Nothing was shared with the application. You can close this window or go back and try again.',
+      },
+      session_not_found: {
+        title: 'This page is no longer valid',
+        message:
+          'The sign-in was finished already, took too long, or was started in another browser. Go back to the application and start again.',
+      },
+      form_expired: {
+        title: 'This form is no longer valid',
+        message:
+          'It was open for too long, or did not come from this site. Nothing was changed. Go back and try again.',
+      },
+      not_found: {
+        title: 'There is no such page',
+        message: 'Check the address, or go back to the application that you came from.',
+      },
+      invalid_host: {
+        title: 'This address is not the right one',
+        message:
+          'The server answers only under its own name. Whoever runs it can correct the ISSUER setting or the proxy.',
+      },
+      temporarily_unavailable: {
+        title: 'One moment, please',
+        message: 'The server cannot answer right now. Nothing was lost; try again in a few seconds.',
+      },
+      server_error: {
+        title: 'Something went wrong here',
+        message: 'This is our fault, not yours, and it has been noted. Try again in a moment.',
+      },
+    },
+  },
+
+  home: {
+    title: 'This is a sign-in server',
+    lead: 'Applications send people here to sign in. Open the application that you want to use, and it brings you here when it needs to know who you are.',
+    issuer: 'Issuer',
+    discovery: 'Discovery document',
+    demo_title: 'Demo',
+    demo: 'The demo workspaces {first} and {second} are ready. Their people, clients and secrets are in {file}.',
+  },
+
+  scopes: {
+    openid: 'Know who you are when you sign in',
+    profile: 'See your name and profile',
+    email: 'See your email address',
+    offline_access: 'Keep this access while you are away',
+  },
+};
