@@ -284,14 +284,16 @@ const adviseOnUnknown = (name: string): string =>
 const assemble = (values: z.output<ReturnType<typeof makeSchema>>, production: boolean): Config => {
   const port = values.PORT ?? 3000;
   const { DATABASE_URL: url, SMTP_URL: smtpUrl, MAIL_FROM: from } = values;
+  const demo = values.TESSERA_DEMO === undefined ? !url && !production : values.TESSERA_DEMO === 'on';
   return {
     port,
     host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
     issuer: values.ISSUER ?? `http://localhost:${port}`,
     production,
     dataDir: values.TESSERA_DATA_DIR ?? '.data',
-    demo: values.TESSERA_DEMO === undefined ? !url && !production : values.TESSERA_DEMO === 'on',
-    logLevel: values.LOG_LEVEL ?? 'info',
+    demo,
+    // The demo speaks to a person at a terminal, who did not ask for a line per request.
+    logLevel: values.LOG_LEVEL ?? (demo ? 'warn' : 'info'),
     database: url
       ? {
           mode: 'server',

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Config } from '#src/config.ts';
 import { checkProtection, probeIsolation } from '#src/database/protection.ts';
+import { startDemo } from '#src/demo/start.ts';
 import { makeApp } from '#src/http/app.ts';
 import { startJobs } from '#src/jobs/jobs.ts';
 import type { Log } from '#src/lib/log.ts';
@@ -83,6 +84,28 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
       return stopping;
     },
   };
+}
+
+/**
+ * `tessera serve`: the server, and with the embedded database its demo, until SIGINT or SIGTERM. Ends when all requests under
+ * way are answered; a second signal changes nothing.
+ */
+export async function serve(config: Config, log: Log, stdout = process.stdout): Promise<void> {
+  const stopped = Promise.withResolvers<void>();
+  const server = await startServer(config, log);
+  const demo = config.demo ? startDemo(server.services, stdout) : undefined;
+  const stop = async () => {
+    await demo?.then(({ close }) => close()).catch(() => {});
+    await server.stop();
+    stopped.resolve();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => void stop().catch(stopped.reject));
+  }
+  await demo?.catch((err: unknown) =>
+    log.error({ err }, 'the demo did not start; the server runs without it'),
+  );
+  await stopped.promise;
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {

@@ -51,7 +51,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   if (cluster.identity.dir) {
     log?.info(
       { dir: cluster.dir, dataDir },
-      'user of Postgres cannot reach dataDir, the cluster is kept outside',
+      'the user of Postgres cannot reach the data folder, so the cluster is kept outside',
     );
   }
   const stopping = new AbortController();
@@ -125,8 +125,9 @@ async function hold(cluster: Cluster, { attempts, signal, port, log }: HoldOptio
         const message = `postgres.json does not hold the password of the cluster ${cluster.dir}`;
         throw new Error(message, { cause: error });
       }
-      if (attempt === 5)
+      if (attempt === 5) {
         log?.warn({ err: error, tail: logTail(cluster) }, 'embedded Postgres does not start');
+      }
       failure = error;
     }
   }

@@ -54,24 +54,24 @@ export function setRequestTenant(tenant_id: string): void {
 
 /**
  * Runs one request on the protocol store and commits before it returns, so that nothing is answered before its commit.
- * `work` says whether to keep what it wrote: false rolls back. A failed commit throws.
+ * `work` gives its result and whether to keep what it wrote; a throw, too, rolls back. A failed commit throws.
  */
-export async function runWithRequestStore(
+export async function runWithRequestStore<T>(
   db: Database,
   { lock, client_ip }: { lock: boolean; client_ip?: string | undefined },
-  work: (store: RequestStore) => Promise<boolean>,
-): Promise<void> {
+  work: (store: RequestStore) => Promise<{ result: T; keep: boolean }>,
+): Promise<T> {
   const store: RequestStore = { db, lock, client_ip, wrote: false };
-  let keep = false;
+  let outcome: { result: T; keep: boolean } | undefined;
   try {
-    keep = await storage.run(store, () => work(store));
+    outcome = await storage.run(store, () => work(store));
   } finally {
-    if (!keep) {
+    if (!outcome?.keep) {
       const open = await store.open?.catch(() => undefined);
       await open?.rollback().catch(() => {});
     }
   }
-  if (keep && store.open) {
+  if (outcome.keep && store.open) {
     const committed = store.open.then((open) => open.commit());
     if (store.wrote) {
       await committed;
@@ -79,6 +79,7 @@ export async function runWithRequestStore(
       committed.catch(() => {});
     }
   }
+  return outcome.result;
 }
 
 /** The request's transaction; the key lets it see the row it names while the tenant is still unknown. */

@@ -3,6 +3,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Database } from '#src/database/pool.ts';
 import { isDatabaseUnavailable } from '#src/database/unavailable.ts';
 import { requestInfo } from '#src/lib/request-info.ts';
+import { allowFormTarget } from './form-target.ts';
 import { renderErrorPage } from './pages.ts';
 import { runWithRequestStore } from './request-store.ts';
 import type { makeTenancy } from './tenancy.ts';
@@ -35,7 +36,7 @@ export function useRequestTransactions(
             await next();
           }
           failure = store.failure;
-          return failure === undefined && ctx.status < 500;
+          return { result: undefined, keep: failure === undefined && ctx.status < 500 };
         },
       );
     } catch (error) {
@@ -44,6 +45,8 @@ export function useRequestTransactions(
     if (failure !== undefined) {
       log.error({ err: failure }, 'request failed in the protocol store');
       answerFailure(ctx as KoaContextWithOIDC, failure);
+    } else if (ctx.status === 404 && ctx.body === undefined) {
+      answer(ctx as KoaContextWithOIDC, 404, 'not_found');
     }
     limitFormTargets(ctx as KoaContextWithOIDC);
   });
@@ -54,13 +57,17 @@ function answerFailure(ctx: KoaContextWithOIDC, failure: unknown) {
   const error = unavailable ? 'temporarily_unavailable' : 'server_error';
   ctx.remove('set-cookie');
   ctx.remove('location');
-  ctx.status = unavailable ? 503 : 500;
   if (unavailable) {
     ctx.set('retry-after', '2');
   }
+  answer(ctx, unavailable ? 503 : 500, error);
+}
+
+function answer(ctx: KoaContextWithOIDC, status: number, error: string) {
   if (ctx.accepts('json', 'html') === 'html') {
-    renderErrorPage(ctx, ctx.status, error);
+    renderErrorPage(ctx, status, error);
   } else {
+    ctx.status = status;
     ctx.body = { error };
   }
 }
@@ -70,21 +77,6 @@ function limitFormTargets(ctx: KoaContextWithOIDC) {
   const { oidc } = ctx;
   const redirect_uri = oidc?.params?.['redirect_uri'];
   if (ctx.response.is('html') && oidc?.redirectUriCheckPerformed && typeof redirect_uri === 'string') {
-    const target = formTarget(redirect_uri);
-    ctx.set(
-      'content-security-policy',
-      ctx.response
-        .get('content-security-policy')
-        .replace("form-action 'self'", `form-action 'self' ${target}`),
-    );
+    allowFormTarget(ctx, redirect_uri);
   }
-}
-
-/** What `form-action` must name so that a form, or the redirect behind it, may reach this URI. */
-export function formTarget(uri: string): string {
-  const url = URL.parse(uri);
-  if (!url) {
-    return '';
-  }
-  return url.origin === 'null' ? url.protocol : url.origin;
 }

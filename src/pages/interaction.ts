@@ -4,8 +4,8 @@ import type Provider from 'oidc-provider';
 import type { Client, Interaction, InteractionResults } from 'oidc-provider';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import { AnswerError } from '#src/lib/answer-error.ts';
+import { allowFormTarget } from '#src/oidc/form-target.ts';
 import { requestStore, runWithRequestStore } from '#src/oidc/request-store.ts';
-import { formTarget } from '#src/oidc/request-transaction.ts';
 import type { PageDependencies } from './pages.ts';
 
 /** A step of a sign-in that a page shows: who asks, in which tenant, and what was asked for. */
@@ -23,17 +23,17 @@ export interface Step {
 /**
  * Runs a page of the interaction that the path and the browser's cookie name, inside one transaction. Refuses when either is
  * missing, when the interaction is over, or when it waits for another prompt than this page's. On a post it refuses, too, a
- * form that did not come from this page (CSRF).
+ * form that did not come from this page (CSRF). A post locks the interaction, so that it ends once; `lock: false` only looks.
  */
-export async function withStep(
+export async function withStep<T>(
   ctx: Context,
   { services, provider: live }: PageDependencies,
   prompt: 'login' | 'consent',
-  work: (step: Step) => Promise<void>,
-): Promise<void> {
+  work: (step: Step) => Promise<T>,
+  { lock = ctx.method === 'POST' }: { lock?: boolean } = {},
+): Promise<T> {
   const provider = live.current();
-  const post = ctx.method === 'POST';
-  await runWithRequestStore(services.db, { lock: post }, async (store) => {
+  return runWithRequestStore(services.db, { lock }, async (store) => {
     const interaction = await findInteraction(provider, ctx);
     const params = interaction.params as { client_id: string; redirect_uri?: string };
     const [client, tenant] = await Promise.all([
@@ -44,18 +44,14 @@ export async function withStep(
       throw new AnswerError(400, 'session_not_found');
     }
     const csrf = csrfToken(provider, prompt, interaction.uid);
-    if (post) {
+    if (ctx.method === 'POST') {
       checkCsrf(ctx, csrf);
     }
     if (params.redirect_uri) {
-      const policy = ctx.response.get('content-security-policy');
-      ctx.set(
-        'content-security-policy',
-        policy.replace("form-action 'self'", `form-action 'self' ${formTarget(params.redirect_uri)}`),
-      );
+      allowFormTarget(ctx, params.redirect_uri);
     }
     requestStore().tenant = tenant;
-    await work({
+    const result = await work({
       provider,
       interaction,
       client,
@@ -69,7 +65,7 @@ export async function withStep(
         ctx.status = 303;
       },
     });
-    return true;
+    return { result, keep: true };
   });
 }
 

@@ -13,9 +13,7 @@ import type { PageDependencies } from './pages.ts';
 /** `/login/:uid`: e-mail and password, in the tenant that the request was found to be of. */
 export function login(router: Router, dependencies: PageDependencies): void {
   router.get('/login/:uid', (ctx) => withStep(ctx, dependencies, 'login', async (step) => render(ctx, step)));
-  router.post('/login/:uid', (ctx) =>
-    withStep(ctx, dependencies, 'login', (step) => signIn(ctx, dependencies, step)),
-  );
+  router.post('/login/:uid', (ctx) => signIn(ctx, dependencies));
   router.post('/login/:uid/cancel', (ctx) =>
     withStep(ctx, dependencies, 'login', (step) =>
       step.finish({ error: 'access_denied', error_description: 'the user cancelled the sign-in' }),
@@ -23,30 +21,40 @@ export function login(router: Router, dependencies: PageDependencies): void {
   );
 }
 
-async function signIn(ctx: Context, { services }: PageDependencies, step: Step) {
-  const typed = field(ctx, 'email')?.trim();
+/** Looks at the step, lets go of the database while the password is hashed, and then ends the step once. */
+async function signIn(ctx: Context, dependencies: PageDependencies) {
+  const { db, hashing } = dependencies.services;
+  const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
-  if (!typed || !password) {
-    render(ctx, step, { ...(typed ? { email: typed } : {}), error: 'missing' }, 400);
+  const kept = email ? { email } : {};
+  const inStep = <T>(work: (step: Step) => Promise<T>, options?: { lock: boolean }) =>
+    withStep(ctx, dependencies, 'login', work, options);
+  const refuse = (error: NonNullable<LoginProps['error']>, status: number) =>
+    inStep(async (step) => render(ctx, step, { ...kept, error }, status), { lock: false });
+
+  const { tenant_id } = await inStep(async ({ tenant }) => tenant, { lock: false });
+  if (!email || !password) {
+    await refuse('missing', 400);
     return;
   }
-  const { db, hashing } = services;
   try {
     const user = await verifyUserPassword(
-      { hashing, read: (work) => withTenant(db, step.tenant.tenant_id, work) },
-      { email: normaliseEmail(typed), password },
+      { hashing, read: (work) => withTenant(db, tenant_id, work) },
+      { email: normaliseEmail(email), password },
     );
     if (!user) {
-      render(ctx, step, { email: typed, error: 'wrong_credentials' }, 401);
+      await refuse('wrong_credentials', 401);
       return;
     }
-    await step.finish({ login: { accountId: user.id, acr: 'urn:tessera:aal1', amr: ['pwd'] } });
+    await inStep((step) =>
+      step.finish({ login: { accountId: user.id, acr: 'urn:tessera:aal1', amr: ['pwd'] } }),
+    );
   } catch (error) {
     if (!(error instanceof HashingBusyError)) {
       throw error;
     }
     ctx.set('retry-after', String(error.retryAfterSeconds));
-    render(ctx, step, { email: typed, error: 'busy' }, 503);
+    await refuse('busy', 503);
   }
 }
 

@@ -87,7 +87,7 @@ export interface Form {
   fields: Record<string, string>;
 }
 
-const unescape = (text: string) =>
+const decodeEntities = (text: string) =>
   text.replace(/&(?:#(\d+)|(amp|lt|gt|quot));/g, (_, code, entity) =>
     code
       ? String.fromCodePoint(Number(code))
@@ -96,7 +96,7 @@ const unescape = (text: string) =>
 
 const attribute = (tag: string, name: string) => {
   const match = new RegExp(`\\s${name}="([^"]*)"`).exec(tag);
-  return match ? unescape(match[1]!) : undefined;
+  return match ? decodeEntities(match[1]!) : undefined;
 };
 
 /** The forms of a page with the inputs that would be sent as they stand. */

@@ -19,10 +19,15 @@ const policy = [
   'report-uri /report',
 ].join('; ');
 const planted = `<!doctype html><html lang="en"><head><title>x</title></head><body><main class="pane"><h1 style="color: red">x</h1><input>
-<table width="2000"></table></main></body></html>`;
+<hr width="2000"></main></body></html>`;
 
 const schemes = ['light', 'dark'] as const;
 const widths = [1280, 768, 360, 320];
+const cases = samples.map(({ name, render }, index) => ({
+  name,
+  path: `/${index}`,
+  scripted: render().includes('<script'),
+}));
 
 if (!chromiumPath()) {
   test('hosted pages in a browser', () => leaveOut('hosted pages in a browser'));
@@ -56,7 +61,7 @@ if (!chromiumPath()) {
       page = await (await browser.newContext({ javaScriptEnabled })).newPage();
       page.on('console', (message) => complaints.push(message.text()));
       page.on('pageerror', (error) => complaints.push(String(error)));
-      // axe is a script: where scripts are off it reads the same page with its own script left out.
+      // axe is itself a script: where scripts are off it reads the page with the page's own script left out.
       reader = javaScriptEnabled ? page : await (await browser.newContext()).newPage();
     });
 
@@ -65,9 +70,9 @@ if (!chromiumPath()) {
       await reader.context().close();
     });
 
-    test.each(samples.map(({ name }, index) => ({ name, path: `/${index}` })))(
+    test.each(cases)(
       '$name: fits, reads well and obeys the policy in light and dark, wide and narrow [A-135, WCAG 2.2 AA]',
-      async ({ path }) => {
+      async ({ path, scripted }) => {
         complaints.length = 0;
         requests.length = 0;
         await page.goto(origin + path);
@@ -81,6 +86,8 @@ if (!chromiumPath()) {
             await page.setViewportSize({ width, height: 740 });
             expect([colorScheme, width, await stickingOut(page)]).toEqual([colorScheme, width, []]);
           }
+          // A page without a script was read already and is the same here.
+          if (!javaScriptEnabled && !scripted) continue;
           for (const width of [1280, 360]) {
             await reader.setViewportSize({ width, height: 740 });
             expect([colorScheme, width, await faults(reader)]).toEqual([colorScheme, width, []]);
@@ -97,7 +104,7 @@ if (!chromiumPath()) {
       await reader.goto(`${origin}/planted`);
       expect(await faults(reader)).toContain('label');
       expect(complaints.join()).toContain('Content Security Policy');
-      expect(await stickingOut(page)).toEqual(['html', 'table']);
+      expect(await stickingOut(page)).toEqual(['html', 'hr']);
     }, 30_000);
   });
 

@@ -2,8 +2,8 @@
 export const paper = { light: '#f1ede4', dark: '#0f1514' };
 
 /**
- * The whole stylesheet. Colours are the custom properties at the top and nowhere else; `--accent` and
- * `--on-accent` are the two that a workspace may replace, and the mosaic follows them.
+ * The whole stylesheet. Colours are the custom properties at the top and nowhere else; `--accent`,
+ * `--accent-deep`, `--on-accent` are what a workspace may replace, and the mosaic follows them.
  */
 export const style = `
 :root {
@@ -94,6 +94,7 @@ h3 { font: 600 .9375rem/1.4 var(--sans); }
 strong { font-weight: 600; }
 .lead { margin-top: .5rem; color: var(--quiet); font-size: 1.0625rem; }
 .lead strong { color: var(--ink); }
+.lead + p:not([class]) { margin-top: .5rem; }
 .quiet { margin-top: 1rem; color: var(--quiet); font-size: .875rem; }
 .code, code { font-family: var(--mono); font-size: .875em; }
 .status { color: var(--quiet); font: 1rem/1 var(--mono); margin-bottom: .5rem; }
@@ -115,8 +116,8 @@ input[aria-invalid] { border-color: var(--danger); border-width: 2px; }
 }
 
 .primary, .secondary {
-  min-height: 3rem; padding: .625rem 1.25rem; display: inline-grid; place-items: center; border-radius: .625rem;
-  font: 600 1rem/1.25 var(--sans); text-align: center; text-decoration: none; cursor: pointer;
+  display: inline-block; padding: .6875rem .5rem; border-radius: .625rem; font: 600 1rem/1.5 var(--sans);
+  text-align: center; text-decoration: none; cursor: pointer;
 }
 .primary { border: 1px solid transparent; color: var(--on-accent); background: var(--accent); }
 .primary:hover { background: var(--accent-deep); }
@@ -127,7 +128,7 @@ a, .link { color: var(--accent); text-underline-offset: .2em; text-decoration: u
 a:hover, .link:hover { text-decoration-thickness: 2px; }
 .link { min-height: 1.5rem; padding: 0; border: 0; background: none; font: inherit; text-align: start; cursor: pointer; overflow-wrap: anywhere; }
 .ways { display: grid; gap: .75rem; justify-items: start; margin-top: 1.75rem; padding-top: 1.25rem; border-top: 1px solid var(--hair); font-size: .9375rem; }
-.choice { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin-top: 1.75rem; list-style: none; }
+.choice { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .75rem; margin-top: 1.75rem; list-style: none; }
 .choice li { display: grid; }
 
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -142,6 +143,7 @@ input:focus-visible { outline-offset: -1px; border-color: var(--accent); }
 .person { margin-top: 1.5rem; padding: .75rem 1rem; border-radius: .625rem; background: var(--sunk); font-size: .9375rem; }
 .person > * { display: block; }
 .person span { color: var(--quiet); font-size: .8125rem; }
+.person + p:not([class]) { margin-top: 1.25rem; }
 .asked { list-style: none; display: grid; gap: .5rem; margin-top: .75rem; }
 .asked li { position: relative; padding-inline-start: 1.625rem; }
 .asked li::before {
@@ -163,6 +165,7 @@ dt { color: var(--quiet); font-size: .8125rem; }
 }
 @media (forced-colors: active) {
   .art { display: none; }
+  .sheet { max-width: 34rem; grid-template: auto / auto; }
   .sheet, .monogram { border: 1px solid; }
   .asked li::before { background: CanvasText; forced-color-adjust: none; }
   .mark rect { fill: CanvasText; }

@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import { name } from '#views/components/names.ts';
+import { name, webHref } from '#views/components/names.ts';
 import { layout, type PageContext } from '#views/layout.ts';
 import { text } from '#views/text/text.ts';
 
@@ -14,7 +14,7 @@ export function logoutChoicePage(page: PageContext, props: LogoutChoiceProps): s
     body: html`<h1>${logout_choice.title}</h1>
 <p class="lead">${logout_choice.lead}</p>
 <ul class="choice">
-${props.choices.map((choice) => html`<li><a class="secondary" href="${choice.href}">${name(choice.name, '')}</a></li>`)}
+${props.choices.map((choice) => html`<li><a class="secondary" href="${webHref(choice.href)}">${name(choice.name, '')}</a></li>`)}
 </ul>`,
   });
 }

@@ -1,0 +1,142 @@
+import { createServer } from 'node:net';
+import { parseArgs } from 'node:util';
+import { countCosts } from './costs.ts';
+import { type Flow, flows, type Target } from './flows.ts';
+import { runLoad } from './load.ts';
+import { pinGenerator, type ServerProcess, startServer, untilReady } from './processes.ts';
+import { signIn } from './sign-in.ts';
+import { costTable, type Measurement, type Row, speedTable, summarise } from './tables.ts';
+import { seed, startDatabase, startTessera } from './tessera.ts';
+import { startCountingProxy } from './wire.ts';
+
+const usage = `npm run bench -- [flow ...] [--seconds 5] [--rounds 3] [--connections 32] [--json] [--profile DIR]
+flows: ${flows.map(({ name }) => name).join(' ')}
+--profile writes a processor profile of Tessera into the folder; the numbers of such a run are not for comparing.
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '3' },
+    connections: { type: 'string', default: '32' },
+    profile: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(Number);
+const chosen = positionals.length ? flows.filter(({ name }) => positionals.includes(name)) : flows;
+if (values.help || !(seconds! > 0 && rounds! > 0 && connections! > 0) || chosen.length < positionals.length) {
+  process.stderr.write(usage);
+  process.exit(values.help ? 0 : 2);
+}
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+type Subject = 'tessera' | 'rs256' | 'es256';
+type Running = { server: ServerProcess; target: Target };
+
+const stops: (() => void | Promise<void>)[] = [];
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stopAll().finally(() => process.exit(1)));
+}
+try {
+  await main();
+} finally {
+  await stopAll();
+}
+
+async function stopAll() {
+  for (const stop of stops.splice(0).reverse()) {
+    await stop();
+  }
+}
+
+async function main() {
+  const database = await startDatabase();
+  stops.push(database.stop);
+  const pinning = pinGenerator();
+  say(pinning);
+
+  const port = await freePort();
+  const profile = values.profile ? ['--cpu-prof', '--cpu-prof-dir', values.profile] : [];
+  const tessera = await startTessera(database, { port, nodeOptions: profile });
+  stops.push(tessera.stop);
+  await seed(database.runtimeUrl);
+
+  const subjects: Record<Subject, Running> = {
+    tessera: { server: tessera, target: await signedIn(`http://localhost:${port}`) },
+    rs256: await startBare('RS256'),
+    es256: await startBare('ES256'),
+  };
+  const rows: Row[] = [];
+  for (const flow of chosen) {
+    rows.push(await measureFlow(flow, subjects));
+    const { tessera: ours, rs256 } = rows.at(-1)!;
+    say(`${flow.title}: ${Math.round(ours.perSecond)} and bare ${Math.round(rs256.perSecond)} a second`);
+  }
+  const costs = await countWithProxy(database);
+  if (values.json) {
+    process.stdout.write(
+      `${JSON.stringify({ pinning, connections, seconds, rounds, rows, costs }, null, 2)}\n`,
+    );
+  } else {
+    process.stdout.write(`${speedTable(rows)}\nOne operation of Tessera:\n\n${costTable(costs)}`);
+  }
+}
+
+async function signedIn(origin: string, count = connections!): Promise<Target> {
+  return { origin, sessions: await signIn(origin, count) };
+}
+
+async function startBare(alg: 'RS256' | 'ES256'): Promise<Running> {
+  const port = await freePort();
+  const origin = `http://localhost:${port}`;
+  const server = await startServer(['bench/bare.ts', String(port), alg], { stderr: 'ignore' });
+  stops.push(server.stop);
+  await untilReady(server, `${origin}/jwks`);
+  return { server, target: await signedIn(origin) };
+}
+
+/** The servers take turns in every round, so that what else the machine does meets them alike. */
+async function measureFlow(flow: Flow, subjects: Record<Subject, Running>): Promise<Row> {
+  const measured: Record<Subject, Measurement[]> = { tessera: [], rs256: [], es256: [] };
+  for (let round = 0; round < rounds!; round++) {
+    for (const [name, { server, target }] of Object.entries(subjects)) {
+      const before = await server.usage();
+      const { operations, ...speed } = await runLoad(flow, target, {
+        connections: connections!,
+        seconds: seconds!,
+      });
+      const after = await server.usage();
+      measured[name as Subject].push({
+        ...speed,
+        cpu_ms: (after.cpu_ms - before.cpu_ms) / operations,
+        rss: after.rss,
+      });
+    }
+  }
+  const [tessera, rs256, es256] = (['tessera', 'rs256', 'es256'] as const).map((name) =>
+    summarise(measured[name]),
+  );
+  return { flow, tessera: tessera!, rs256: rs256!, es256: es256! };
+}
+
+/** A process of its own, since the proxy and the counters cost time. */
+async function countWithProxy(database: { runtimeUrl: string; ownerUrl: string }) {
+  const proxy = await startCountingProxy(database.runtimeUrl);
+  stops.push(proxy.stop);
+  const port = await freePort();
+  const server = await startTessera({ ...database, runtimeUrl: proxy.url }, { port });
+  stops.push(server.stop);
+  return countCosts(chosen, await signedIn(`http://localhost:${port}`, 1), { server, proxy });
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import type { Question, Usage, Work } from './probe.ts';
+
+/** A server process under measurement. */
+export interface ServerProcess {
+  child: ChildProcess;
+  usage(): Promise<Usage>;
+  work(): Promise<Work>;
+  /** Ends it as an operator would, and waits. */
+  stop(): Promise<void>;
+}
+
+const canPin = process.platform === 'linux' && spawnSync('taskset', ['--version']).status === 0;
+
+/** Leaves core 0 to the servers and takes core 1; what was started before stays free. Says how it went. */
+export function pinGenerator(): string {
+  if (!canPin) {
+    return 'not pinned to cores: there is no taskset here';
+  }
+  const { status } = spawnSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)]);
+  return status === 0
+    ? 'servers on core 0, load generator on core 1, PostgreSQL on both'
+    : 'not pinned to cores: there is no core 1';
+}
+
+/** Starts a node process on core 0 with the probe inside. `ready` tells its first line or message that it listens. */
+export async function startServer(
+  parameters: string[],
+  {
+    env = {},
+    nodeOptions = [],
+    stderr = 'inherit',
+  }: { env?: Record<string, string>; nodeOptions?: string[]; stderr?: 'inherit' | number } = {},
+): Promise<ServerProcess> {
+  const node = [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    ...nodeOptions,
+    '--import',
+    './bench/probe.ts',
+    ...parameters,
+  ];
+  const [command, ...rest] = canPin ? ['taskset', '-c', '0', ...node] : node;
+  const child = spawn(command!, rest, {
+    stdio: ['ignore', 'ignore', stderr, 'ipc'],
+    env: { PATH: process.env['PATH'], ...env },
+  });
+  const exited = once(child, 'exit');
+  const ask = async <T>(question: Question): Promise<T> => {
+    child.send(question);
+    const [answer] = await once(child, 'message');
+    return answer as T;
+  };
+  return {
+    child,
+    usage: () => ask<Usage>('usage'),
+    work: () => ask<Work>('work'),
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+/** Waits until the server answers. */
+export async function untilReady({ child }: ServerProcess, url: string): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const answer = await fetch(url).catch(() => undefined);
+    await answer?.arrayBuffer();
+    if (answer?.ok) {
+      return;
+    }
+    if (child.exitCode !== null || Date.now() > deadline) {
+      throw new Error(`no answer from ${url}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

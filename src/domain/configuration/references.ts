@@ -1,0 +1,146 @@
+import type { Database } from '#src/database/pool.ts';
+import { findPasswordFlaw } from '#src/domain/credentials/password-hash.ts';
+import { type DirectoryKind, findTenantIdInDirectory } from '#src/domain/tenants/directory.ts';
+import { ConfigurationError, formatPath } from './errors.ts';
+import type { Section } from './sections.ts';
+import type { TenantState } from './state.ts';
+
+/** NIST SP 800-63B-4 section 3.1.1.2: a password may be shorter beside a second factor. */
+const shortestPassword = { alone: 15, withSecondFactor: 8 };
+
+/** A section with what the database holds of its tenant, and the tenant's id once it has one. */
+export interface Target {
+  section: Section;
+  tenant_id: string | undefined;
+  state: TenantState;
+}
+
+interface Problem {
+  path: (string | number)[];
+  message: string;
+}
+
+/**
+ * Checks what sections say against one another and the database. Throws a ConfigurationError with all problems: `invalid` for
+ * resources, scopes, roles and tenants that do not exist and passwords that are too short; `conflict` when the only trouble is
+ * a client_id or domain that is taken. It does not say by whom.
+ */
+export async function checkReferences(
+  db: Database,
+  targets: readonly Target[],
+  platform: Target,
+): Promise<void> {
+  const invalid = targets.flatMap((target) => [
+    ...findUnknownResources(target, platform),
+    ...findUnknownRoles(target),
+    ...findShortPasswords(target),
+  ]);
+  const taken: Problem[] = [];
+  for (const target of targets) {
+    invalid.push(...(await findUnknownTenants(db, target, targets)));
+    taken.push(...(await findTakenNames(db, target)));
+  }
+  if (invalid.length + taken.length > 0) {
+    const problems = [...invalid, ...taken].map(({ path, message }) => `${formatPath(path)}: ${message}`);
+    throw new ConfigurationError(invalid.length > 0 ? 'invalid' : 'conflict', problems);
+  }
+}
+
+/** A tenant's own resource goes before the platform's of the same name, as at the token endpoint. */
+function findUnknownResources({ section, state }: Target, platform: Target): Problem[] {
+  const scopesOf = (identifier: string) =>
+    [
+      section.resources.find((resource) => resource.identifier === identifier),
+      state.resources.get(identifier),
+      platform.section.resources.find((resource) => resource.identifier === identifier),
+      platform.state.resources.get(identifier),
+    ].find((resource) => resource !== undefined)?.scopes;
+
+  return section.clients.flatMap((client, index) =>
+    client.resources.flatMap(({ identifier, scopes }, position): Problem[] => {
+      const path = [...section.path, 'clients', index, 'resources', position];
+      const known = scopesOf(identifier);
+      if (known === undefined) {
+        return [
+          {
+            path: [...path, 'identifier'],
+            message: `${identifier} is no resource of the tenant or the platform`,
+          },
+        ];
+      }
+      return scopes.flatMap((scope, place) =>
+        known.includes(scope)
+          ? []
+          : [{ path: [...path, 'scopes', place], message: `${scope} is no scope of ${identifier}` }],
+      );
+    }),
+  );
+}
+
+function findUnknownRoles({ section, state }: Target): Problem[] {
+  const known = new Set([...section.roles.map(({ name }) => name), ...state.roles.keys()]);
+  return section.users.flatMap((user, index) =>
+    (user.roles ?? []).flatMap((role, place) =>
+      known.has(role)
+        ? []
+        : [
+            {
+              path: [...section.path, 'users', index, 'roles', place],
+              message: `${role} is no role of the tenant`,
+            },
+          ],
+    ),
+  );
+}
+
+function findShortPasswords({ section, state }: Target): Problem[] {
+  const mfa = section.tenant?.settings?.mfa ?? state.tenant?.settings.mfa;
+  const minimum = mfa === 'required' ? shortestPassword.withSecondFactor : shortestPassword.alone;
+  return section.users.flatMap(({ password }, index) => {
+    const flaw = password === undefined ? undefined : findPasswordFlaw(password, minimum);
+    return flaw === undefined ? [] : [{ path: [...section.path, 'users', index, 'password'], message: flaw }];
+  });
+}
+
+async function findUnknownTenants(
+  db: Database,
+  { section }: Target,
+  targets: readonly Target[],
+): Promise<Problem[]> {
+  const inFile = new Set(targets.filter(({ section }) => section.tenant).map(({ section }) => section.slug));
+  const problems: Problem[] = [];
+  for (const [index, { allowed_tenants = [] }] of section.clients.entries()) {
+    for (const [place, slug] of allowed_tenants.entries()) {
+      if (!inFile.has(slug) && (await findTenantIdInDirectory(db, 'slug', slug)) === undefined) {
+        const path = [...section.path, 'clients', index, 'allowed_tenants', place];
+        problems.push({ path, message: `${slug} is no tenant` });
+      }
+    }
+  }
+  return problems;
+}
+
+async function findTakenNames(db: Database, { section, state, tenant_id }: Target): Promise<Problem[]> {
+  const names: { kind: DirectoryKind; name: string; path: (string | number)[]; own: boolean }[] = [
+    ...section.domains.map((name, index) => ({
+      kind: 'domain' as const,
+      name,
+      path: [...section.path, 'domains', index],
+      own: state.domains.has(name),
+    })),
+    ...section.clients.map(({ client_id }, index) => ({
+      kind: 'client' as const,
+      name: client_id,
+      path: [...section.path, 'clients', index, 'client_id'],
+      own: state.clients.has(client_id),
+    })),
+  ];
+  const problems: Problem[] = [];
+  for (const { kind, name, path, own } of names) {
+    const owner = own ? tenant_id : await findTenantIdInDirectory(db, kind, name);
+    if (owner !== undefined && owner !== tenant_id) {
+      problems.push({ path, message: `${name} is taken` });
+    }
+  }
+  return problems;
+}
