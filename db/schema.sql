@@ -4,112 +4,6 @@
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 GRANT USAGE ON SCHEMA public TO tessera;
 
-CREATE OR REPLACE FUNCTION public.current_tenant_id()
- RETURNS uuid
- LANGUAGE plpgsql
- STABLE PARALLEL SAFE
-AS $function$
-begin
-  if coalesce(current_setting('app.current_tenant_id', true), '') = '' then
-    raise exception 'no tenant is set for this transaction' using errcode = '42501';
-  end if;
-  return current_setting('app.current_tenant_id')::uuid;
-end
-$function$;
-GRANT EXECUTE ON FUNCTION current_tenant_id() TO tessera;
-
-CREATE OR REPLACE FUNCTION public.directory_key(kind text, key text)
- RETURNS bytea
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-AS $function$ select sha256(convert_to(kind || chr(31) || key, 'UTF8')) $function$;
-GRANT EXECUTE ON FUNCTION directory_key(text,text) TO tessera;
-
-CREATE OR REPLACE FUNCTION public.note_config_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-declare
-  changed_tenant uuid := coalesce(new.tenant_id, old.tenant_id);
-  stamp text := pg_current_xact_id()::text || ':' || changed_tenant::text;
-begin
-  if current_setting('app.config_change', true) is distinct from stamp then
-    insert into config_changes (tenant_id, changed_in) values (changed_tenant, pg_current_xact_id())
-    on conflict (tenant_id) do update set changed_in = excluded.changed_in;
-    perform set_config('app.config_change', stamp, true);
-  end if;
-  return null;
-end
-$function$;
-GRANT EXECUTE ON FUNCTION note_config_change() TO tessera;
-
-CREATE OR REPLACE FUNCTION public.presented_key()
- RETURNS bytea
- LANGUAGE sql
- STABLE PARALLEL SAFE
-AS $function$ select decode(nullif(current_setting('app.presented_key', true), ''), 'hex') $function$;
-GRANT EXECUTE ON FUNCTION presented_key() TO tessera;
-
-CREATE OR REPLACE PROCEDURE public.protect_tenant_table(IN target regclass)
- LANGUAGE plpgsql
-AS $procedure$
-begin
-  execute format('alter table %s enable row level security', target);
-  execute format('alter table %s force row level security', target);
-  execute format(
-    'create policy tenant_isolation on %s using (tenant_id = (select current_tenant_id())) with check (tenant_id = (select current_tenant_id()))',
-    target
-  );
-end
-$procedure$;
-
-CREATE OR REPLACE FUNCTION public.protocol_tenant_id()
- RETURNS uuid
- LANGUAGE plpgsql
- STABLE PARALLEL SAFE
-AS $function$
-begin
-  if coalesce(current_setting('app.current_tenant_id', true), '') = '' and presented_key() is not null then
-    return null;
-  end if;
-  return current_tenant_id();
-end
-$function$;
-GRANT EXECUTE ON FUNCTION protocol_tenant_id() TO tessera;
-
-CREATE OR REPLACE FUNCTION public.sync_directory()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-declare
-  old_key text := case when tg_op <> 'INSERT' then to_jsonb(old) ->> tg_argv[1] end;
-  new_key text := case when tg_op <> 'DELETE' then to_jsonb(new) ->> tg_argv[1] end;
-begin
-  if old_key is not distinct from new_key then
-    return null;
-  end if;
-  if old_key is not null then
-    delete from directory where kind = tg_argv[0] and key_hash = directory_key(tg_argv[0], old_key);
-  end if;
-  if new_key is not null then
-    insert into directory (kind, key_hash, tenant_id) values (tg_argv[0], directory_key(tg_argv[0], new_key), new.tenant_id);
-  end if;
-  return null;
-end
-$function$;
-GRANT EXECUTE ON FUNCTION sync_directory() TO tessera;
-
-CREATE OR REPLACE PROCEDURE public.watch_config_table(IN target regclass)
- LANGUAGE plpgsql
-AS $procedure$
-begin
-  execute format(
-    'create constraint trigger note_config_change after insert or update or delete on %s deferrable initially deferred for each row execute function note_config_change()',
-    target
-  );
-end
-$procedure$;
-
 CREATE TABLE client_secrets (
   tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
   client_id text NOT NULL,
@@ -356,3 +250,109 @@ ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON users FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 GRANT DELETE, INSERT, SELECT, UPDATE ON users TO tessera;
+
+CREATE OR REPLACE FUNCTION public.current_tenant_id()
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+AS $function$
+begin
+  if coalesce(current_setting('app.current_tenant_id', true), '') = '' then
+    raise exception 'no tenant is set for this transaction' using errcode = '42501';
+  end if;
+  return current_setting('app.current_tenant_id')::uuid;
+end
+$function$;
+GRANT EXECUTE ON FUNCTION current_tenant_id() TO tessera;
+
+CREATE OR REPLACE FUNCTION public.directory_key(kind text, key text)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ select sha256(convert_to(kind || chr(31) || key, 'UTF8')) $function$;
+GRANT EXECUTE ON FUNCTION directory_key(text,text) TO tessera;
+
+CREATE OR REPLACE FUNCTION public.note_config_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  changed_tenant uuid := coalesce(new.tenant_id, old.tenant_id);
+  stamp text := pg_current_xact_id()::text || ':' || changed_tenant::text;
+begin
+  if current_setting('app.config_change', true) is distinct from stamp then
+    insert into config_changes (tenant_id, changed_in) values (changed_tenant, pg_current_xact_id())
+    on conflict (tenant_id) do update set changed_in = excluded.changed_in;
+    perform set_config('app.config_change', stamp, true);
+  end if;
+  return null;
+end
+$function$;
+GRANT EXECUTE ON FUNCTION note_config_change() TO tessera;
+
+CREATE OR REPLACE FUNCTION public.presented_key()
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ select decode(nullif(current_setting('app.presented_key', true), ''), 'hex') $function$;
+GRANT EXECUTE ON FUNCTION presented_key() TO tessera;
+
+CREATE OR REPLACE PROCEDURE public.protect_tenant_table(IN target regclass)
+ LANGUAGE plpgsql
+AS $procedure$
+begin
+  execute format('alter table %s enable row level security', target);
+  execute format('alter table %s force row level security', target);
+  execute format(
+    'create policy tenant_isolation on %s using (tenant_id = (select current_tenant_id())) with check (tenant_id = (select current_tenant_id()))',
+    target
+  );
+end
+$procedure$;
+
+CREATE OR REPLACE FUNCTION public.protocol_tenant_id()
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE
+AS $function$
+begin
+  if coalesce(current_setting('app.current_tenant_id', true), '') = '' and presented_key() is not null then
+    return null;
+  end if;
+  return current_tenant_id();
+end
+$function$;
+GRANT EXECUTE ON FUNCTION protocol_tenant_id() TO tessera;
+
+CREATE OR REPLACE FUNCTION public.sync_directory()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+declare
+  old_key text := case when tg_op <> 'INSERT' then to_jsonb(old) ->> tg_argv[1] end;
+  new_key text := case when tg_op <> 'DELETE' then to_jsonb(new) ->> tg_argv[1] end;
+begin
+  if old_key is not distinct from new_key then
+    return null;
+  end if;
+  if old_key is not null then
+    delete from directory where kind = tg_argv[0] and key_hash = directory_key(tg_argv[0], old_key);
+  end if;
+  if new_key is not null then
+    insert into directory (kind, key_hash, tenant_id) values (tg_argv[0], directory_key(tg_argv[0], new_key), new.tenant_id);
+  end if;
+  return null;
+end
+$function$;
+GRANT EXECUTE ON FUNCTION sync_directory() TO tessera;
+
+CREATE OR REPLACE PROCEDURE public.watch_config_table(IN target regclass)
+ LANGUAGE plpgsql
+AS $procedure$
+begin
+  execute format(
+    'create constraint trigger note_config_change after insert or update or delete on %s deferrable initially deferred for each row execute function note_config_change()',
+    target
+  );
+end
+$procedure$;

@@ -38,10 +38,17 @@ export function runStatement<Row extends pg.QueryResultRow>(
   return client.query<Row>({ text, values: values as unknown[], ...(name === undefined ? {} : { name }) });
 }
 
-/** A Kysely instance that speaks over this one connection and opens no transaction of its own. */
-export function bindKysely<Schema>(client: pg.ClientBase, prepared: boolean): Kysely<Schema> {
+/**
+ * A Kysely instance that speaks over this one connection and opens no transaction of its own. Every query asks `assertOpen`
+ * first, which throws once the connection may serve somebody else.
+ */
+export function bindKysely<Schema>(
+  client: pg.ClientBase,
+  { prepared, assertOpen }: { prepared: boolean; assertOpen: () => void },
+): Kysely<Schema> {
   const connection: DatabaseConnection = {
     async executeQuery<Row>(query: CompiledQuery) {
+      assertOpen();
       const result = await runStatement<pg.QueryResultRow>(
         client,
         { text: query.sql, values: query.parameters },

@@ -48,9 +48,12 @@ async function refuseUnknownKinds(client: pg.ClientBase) {
 }
 
 async function readTables(client: pg.ClientBase, runtimeRole: string): Promise<string[]> {
-  const { rows } = await client.query<{ oid: number; name: string; columns: string[]; constraints: string[] }>(
-    tableRows,
-  );
+  const { rows } = await client.query<{
+    oid: number;
+    name: string;
+    columns: string[];
+    constraints: string[];
+  }>(tableRows);
   const tables: string[] = [];
   for (const { oid, name, columns, constraints } of rows) {
     const body = [...columns, ...constraints].map((line) => `  ${line}`).join(',\n');
@@ -122,7 +125,7 @@ const tableLines = `
       case when not polpermissive then 'AS RESTRICTIVE' end,
       'FOR ' || case polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE' else 'ALL' end,
       'TO ' || nullif(array_to_string(array(select quote_ident(rolname) from pg_roles where oid = any (polroles) order by 1), ', '), ''),
-      format('USING (%s)', pg_get_expr(polqual, polrelid, true)),
+      'USING (' || pg_get_expr(polqual, polrelid, true) || ')',
       'WITH CHECK (' || pg_get_expr(polwithcheck, polrelid, true) || ')') || ';'
     from pg_policy where polrelid = $2
     union all

@@ -42,6 +42,9 @@ export function makeDatabase({ url, pgbouncer = false, max = 10, onError }: Data
   const pools = [new pg.Pool({ ...options, max }), new pg.Pool({ ...options, max: 3 })] as const;
   for (const pool of pools) {
     pool.on('error', (error) => onError?.(error));
+    // The pool hears an idle connection only, and an error that nobody hears ends the process. Whoever uses the connection
+    // learns of it from a statement.
+    pool.on('connect', (client) => client.on('error', () => {}));
   }
   return {
     pool: pools[0],

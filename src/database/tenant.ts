@@ -28,7 +28,7 @@ export function isTenantId(text: string): boolean {
   return uuidForm.test(text);
 }
 
-/** A transaction that may begin before its tenant is known. */
+/** A transaction that may begin before its tenant is known. Once it has ended, all but `commit` and `rollback` throw. */
 export interface OpenTransaction {
   /** The tenant's view; throws until the tenant is known. */
   tx(): TenantTx;
@@ -52,10 +52,10 @@ export async function openTransaction(
   prepared: boolean,
   first: { tenant_id?: string | undefined; key?: Buffer | undefined },
 ): Promise<OpenTransaction> {
-  const client = await pool.connect();
   const sent: Promise<unknown>[] = [];
   let tenant: string | undefined;
   let bound: TenantTx | undefined;
+  let ended = false;
 
   const note = <T>(promise: Promise<T>): Promise<T> => {
     promise.catch(() => {});
@@ -68,23 +68,24 @@ export async function openTransaction(
     }
     tenant = tenant_id;
   };
+  // The connection serves another transaction by then, perhaps of another tenant.
+  const assertOpen = () => {
+    if (ended) {
+      throw new Error('the transaction has ended');
+    }
+  };
 
   const settings: string[] = [];
   if (first.tenant_id !== undefined) {
-    try {
-      bindTenant(first.tenant_id);
-    } catch (error) {
-      client.release();
-      throw error;
-    }
+    bindTenant(first.tenant_id);
     settings.push(`set_config('app.current_tenant_id', '${tenant}', true)`);
   }
   if (first.key) {
     settings.push(`set_config('app.presented_key', '${first.key.toString('hex')}', true)`);
   }
+  const client = await pool.connect();
   note(client.query(settings.length ? `begin; select ${settings.join(', ')}` : 'begin'));
 
-  let ended = false;
   const end = async (command: 'commit' | 'rollback') => {
     if (ended) {
       return;
@@ -112,7 +113,7 @@ export async function openTransaction(
         throw new Error('the tenant of this transaction is not known yet');
       }
       if (!bound) {
-        bound = bindKysely<Schema>(client, prepared) as TenantTx;
+        bound = bindKysely<Schema>(client, { prepared, assertOpen }) as TenantTx;
         tenantOf.set(bound, tenant);
       }
       return bound;
@@ -124,13 +125,18 @@ export async function openTransaction(
       if (tenant !== undefined) {
         throw new Error('the transaction already runs under another tenant');
       }
+      assertOpen();
       bindTenant(tenant_id);
       note(client.query(`select set_config('app.current_tenant_id', '${tenant}', true)`));
     },
     presentKey(key) {
+      assertOpen();
       note(client.query(`select set_config('app.presented_key', '${key.toString('hex')}', true)`));
     },
-    run: (statement) => note(runStatement(client, statement, prepared)),
+    run(statement) {
+      assertOpen();
+      return note(runStatement(client, statement, prepared));
+    },
     async commit() {
       await end('commit');
       await Promise.all(sent);

@@ -21,9 +21,13 @@ export function checkHost({ issuer, trustedProxies }: Pick<Config, 'issuer' | 't
       behindProxy && requestCameThroughProxy(ctx)
         ? (headers['x-forwarded-host'] ?? headers.host)
         : headers.host;
-    if (named !== host) {
+    const target = originForm(ctx.req.url!, issuer);
+    // Of two Host headers another reader might take the other one (RFC 9112 section 3.2).
+    if (named !== host || ctx.req.headersDistinct['host']?.length !== 1 || target === undefined) {
       throw new AnswerError(421, 'invalid_host');
     }
+    ctx.url = target;
+    ctx.originalUrl = target;
     for (const name of Object.keys(headers)) {
       if (forwarded.test(name)) {
         delete headers[name];
@@ -35,6 +39,14 @@ export function checkHost({ issuer, trustedProxies }: Pick<Config, 'issuer' | 't
     headers['x-forwarded-for'] = requestInfo(ctx.req).ip;
     await next();
   };
+}
+
+/** A target that is a whole URL names the host by itself, over the header (RFC 9112 section 3.2.2): only the issuer's is taken. */
+function originForm(target: string, issuer: string): string | undefined {
+  if (target.startsWith('/')) {
+    return target;
+  }
+  return target.startsWith(`${issuer}/`) ? target.slice(issuer.length) : undefined;
 }
 
 /** Whether the caller's address differs from the peer's: only a trusted proxy's word makes it so. */

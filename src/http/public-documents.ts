@@ -1,6 +1,7 @@
 import type { Middleware } from 'koa';
 import { jwksMaxAge } from '#src/domain/keys/signing-keys.ts';
-import { documentPaths, type LiveProvider } from '#src/oidc/live-provider.ts';
+import type { LiveProvider } from '#src/oidc/live-provider.ts';
+import { documentPaths } from '#src/oidc/routes.ts';
 
 /**
  * Discovery and JWKS from memory. They may be cached for exactly the time that a new signing key is published before it signs,

@@ -5,7 +5,7 @@ import { withTenant } from '#src/database/tenant.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
 import { requestStore, runInTenant, sendInTenant, setRequestTenant } from './request-store.ts';
-import { readStoredRow, type StoredRow, selectByUid } from './stored-objects.ts';
+import { lockFamily, readStoredRow, type StoredRow, selectByUid } from './stored-objects.ts';
 
 export interface AdapterDependencies {
   cipher: ProtocolCipher;
@@ -13,8 +13,8 @@ export interface AdapterDependencies {
   findClient(client_id: string): Promise<AdapterPayload | undefined>;
 }
 
-/** Longer than any proof or assertion is accepted (A-050: five minutes, and the tolerated clock skew). */
-const replayWindowSeconds = 600;
+/** Longer than any proof or assertion is accepted: five minutes from an iat up to five minutes ahead, by a clock of whole seconds. */
+const replayWindowSeconds = 660;
 
 /** The library's storage contract: one adapter per model over `protocol_store`; clients come from the configuration instead. */
 export function makeAdapter({ cipher, db, findClient }: AdapterDependencies): AdapterFactory {
@@ -66,7 +66,7 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       });
     },
     async find(id) {
-      const row = await readStoredRow(cipher.key(model, id));
+      const row = await readStoredRow(model, cipher.key(model, id));
       return row && openRow(row, id);
     },
     async findByUid(uid) {
@@ -95,9 +95,11 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       });
     },
     async revokeByGrantId(grantId) {
+      const grant_key = cipher.key('Grant', grantId);
+      await sendInTenant({ text: lockFamily, values: [grant_key] });
       await sendInTenant({
         text: 'delete from protocol_store where model = $1 and grant_key = $2',
-        values: [model, cipher.key('Grant', grantId)],
+        values: [model, grant_key],
       });
     },
   };

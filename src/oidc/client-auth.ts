@@ -2,6 +2,8 @@ import { type Configuration, errors } from 'oidc-provider';
 
 const assertionTypes = new Set([undefined, 'JWT', 'client-authentication+jwt']);
 const maxAssertionSeconds = 300;
+/** How far a client's clock may be ahead, as everywhere (`clockTolerance`). */
+const skewSeconds = 15;
 
 /** How clients prove themselves at the token, pushed request, introspection and revocation endpoints. */
 export const clientAuth = {
@@ -18,8 +20,10 @@ export const clientAuth = {
     if (!assertionTypes.has(header['typ'] as string | undefined)) {
       refuse('typ of the client assertion must be client-authentication+jwt or JWT');
     }
-    const issued = typeof claims.iat === 'number' ? claims.iat : Math.floor(Date.now() / 1000);
-    if (typeof claims.exp !== 'number' || claims.exp - issued > maxAssertionSeconds) {
+    // Counted from now at the latest: with an iat in the future it would outlive the mark of its use.
+    const now = Math.floor(Date.now() / 1000);
+    const issued = typeof claims.iat === 'number' ? Math.min(claims.iat, now) : now;
+    if (typeof claims.exp !== 'number' || claims.exp - issued > maxAssertionSeconds + skewSeconds) {
       refuse('the client assertion may live for at most five minutes');
     }
     if (claims.sub !== claims.iss) {

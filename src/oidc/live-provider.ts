@@ -8,6 +8,7 @@ import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { Services } from '#src/services.ts';
 import { makeProtocolCipher } from './protocol-cipher.ts';
 import { makeProvider } from './provider.ts';
+import { documentPaths } from './routes.ts';
 
 /** A document that changes only with the signing keys: its bytes are made once. */
 export interface PublicDocument {
@@ -27,12 +28,6 @@ export interface LiveProvider {
   stop(): void;
 }
 
-/** Where discovery and the JWKS are. */
-export const documentPaths = new Set([
-  '/jwks',
-  '/.well-known/openid-configuration',
-  '/.well-known/oauth-authorization-server',
-]);
 const maxTimerMs = 2 ** 31 - 1;
 
 export async function makeLiveProvider(services: Services): Promise<LiveProvider> {

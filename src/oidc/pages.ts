@@ -8,6 +8,7 @@ import { loggedOutPage } from '#views/pages/logged-out.ts';
 import { logoutPage } from '#views/pages/logout.ts';
 import { logoutChoicePage } from '#views/pages/logout-choice.ts';
 import { text } from '#views/text/text.ts';
+import { allowFormTarget } from './form-target.ts';
 import { requestStore, requestTx } from './request-store.ts';
 
 type Context = Pick<KoaContextWithOIDC, 'req' | 'get'> & { status: number; type: string; body: unknown };
@@ -48,10 +49,14 @@ export function renderErrorPage(ctx: Context, status: number, error: string): vo
 /** Asks before it signs out: a link alone must not (OpenID Connect RP-Initiated Logout 1.0 section 2). */
 export async function logoutSource(ctx: KoaContextWithOIDC): Promise<void> {
   const { client, session, provider } = ctx.oidc;
+  const state = session!.state as { secret: string; postLogoutRedirectUri?: string };
+  if (state.postLogoutRedirectUri !== undefined) {
+    allowFormTarget(ctx, state.postLogoutRedirectUri);
+  }
   const account = session?.accountId ? await findSignedIn(session.accountId) : undefined;
   const props = {
     form_action: provider.pathFor('end_session_confirm'),
-    xsrf: (session!.state as { secret: string }).secret,
+    xsrf: state.secret,
     ...(client ? { client: presentClient(client) } : {}),
     ...(account ? { user: { email: account } } : {}),
   };

@@ -15,6 +15,7 @@ import type { ProtocolCipher } from './protocol-cipher.ts';
 import { requestTenantId } from './request-store.ts';
 import { useRequestTransactions } from './request-transaction.ts';
 import { makeResourceIndicators } from './resources.ts';
+import { routes } from './routes.ts';
 import { makeStoredObjects } from './stored-objects.ts';
 import { makeTenancy } from './tenancy.ts';
 import { checkTenantParameter } from './tenant-parameter.ts';
@@ -69,13 +70,7 @@ export function makeProvider({ services, secrets, cipher, keys }: ProviderDepend
 
 /** Each setting that differs from the library's default says why. */
 const settings = {
-  routes: {
-    pushed_authorization_request: '/par',
-    userinfo: '/userinfo',
-    introspection: '/introspect',
-    revocation: '/revoke',
-    end_session: '/logout',
-  },
+  routes,
   // The front channel carries codes only (RFC 9700 section 2.1.2).
   responseTypes: ['code'],
   scopes: ['openid', 'offline_access'],

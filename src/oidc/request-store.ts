@@ -85,7 +85,10 @@ export async function runWithRequestStore<T>(
 /** The request's transaction; the key lets it see the row it names while the tenant is still unknown. */
 async function openFor(store: RequestStore, key?: Buffer): Promise<OpenTransaction> {
   if (!store.open) {
-    store.open = openTransaction(store.db.pool, store.db.prepared, { tenant_id: store.tenant_id, key });
+    const { tenant_id } = store;
+    // A known tenant sees its own rows and no other's, whatever is presented.
+    const first = tenant_id === undefined ? { key } : { tenant_id };
+    store.open = openTransaction(store.db.pool, store.db.prepared, first);
     return store.open;
   }
   const open = await store.open;
@@ -102,15 +105,19 @@ export async function requestTx(): Promise<TenantTx> {
   return (await openFor(requestStore())).tx();
 }
 
-/** Reads one row by the key its bearer presents. A row of unknown tenant fixes the tenant of the request. */
+/**
+ * Reads one row by the key its bearer presents. A row of unknown tenant fixes the tenant of the request. The statements leave
+ * in one flight, and the last one reads.
+ */
 export async function readByKey<Row extends { tenant_id: string } & pg.QueryResultRow>(
   key: Buffer,
-  statement: Statement,
+  statements: Statement[],
 ): Promise<Row | undefined> {
   const store = requestStore();
   return guard(store, async () => {
     const open = await openFor(store, key);
-    const row = (await open.run<Row>(statement)).rows[0];
+    const results = await Promise.all(statements.map((statement) => open.run<Row>(statement)));
+    const row = results.at(-1)!.rows[0];
     if (row && store.tenant_id === undefined) {
       store.tenant_id = row.tenant_id;
       open.setTenant(row.tenant_id);

@@ -6,7 +6,7 @@ import { requestInfo } from '#src/lib/request-info.ts';
 import { allowFormTarget } from './form-target.ts';
 import { renderErrorPage } from './pages.ts';
 import { runWithRequestStore } from './request-store.ts';
-import type { makeTenancy } from './tenancy.ts';
+import type { Tenancy } from './tenancy.ts';
 
 /** Requests that use something up lock the rows they read: codes, refresh tokens, interactions, and the session they change. */
 const locking = /^(POST \/token|GET \/auth(\/[\w-]+)?|POST \/logout\/confirm)$/;
@@ -19,7 +19,7 @@ const clientCalls = new Set(['/token', '/par', '/introspect', '/revoke']);
  */
 export function useRequestTransactions(
   provider: Provider,
-  { db, tenancy }: { db: Database; tenancy: ReturnType<typeof makeTenancy> },
+  { db, tenancy }: { db: Database; tenancy: Tenancy },
 ): void {
   provider.use(async (ctx, next) => {
     const { ip, log } = requestInfo(ctx.req);
@@ -32,8 +32,9 @@ export function useRequestTransactions(
           client_ip: clientCalls.has(ctx.path) ? ip : undefined,
         },
         async (store) => {
-          if (await tenancy(ctx as KoaContextWithOIDC)) {
+          if (await tenancy.enter(ctx as KoaContextWithOIDC)) {
             await next();
+            tenancy.leave(ctx as KoaContextWithOIDC);
           }
           failure = store.failure;
           return { result: undefined, keep: failure === undefined && ctx.status < 500 };
@@ -72,11 +73,16 @@ function answer(ctx: KoaContextWithOIDC, status: number, error: string) {
   }
 }
 
-/** form_post answers with a form to the client's redirect_uri, which the library has checked by then. */
+/**
+ * form_post answers with a form to the client's redirect_uri; so does, by way of our own pages, a sign-in that replaces another
+ * person's session. The URI was checked when the request came in.
+ */
 function limitFormTargets(ctx: KoaContextWithOIDC) {
   const { oidc } = ctx;
-  const redirect_uri = oidc?.params?.['redirect_uri'];
-  if (ctx.response.is('html') && oidc?.redirectUriCheckPerformed && typeof redirect_uri === 'string') {
+  const redirect_uri = oidc?.redirectUriCheckPerformed
+    ? oidc.params?.['redirect_uri']
+    : oidc?.entities.Interaction?.params['redirect_uri'];
+  if (ctx.response.is('html') && typeof redirect_uri === 'string') {
     allowFormTarget(ctx, redirect_uri);
   }
 }

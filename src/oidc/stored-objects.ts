@@ -1,4 +1,4 @@
-import { withTenant } from '#src/database/tenant.ts';
+import { openTransaction, withTenant } from '#src/database/tenant.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
 import { readByKey, requestStore } from './request-store.ts';
@@ -7,7 +7,7 @@ import { readByKey, requestStore } from './request-store.ts';
 export interface StoredObjects {
   /** Reads the row that the library will ask for next, and with it learns the tenant of the request. */
   prefetch(model: string, id: string): Promise<void>;
-  /** The parameters of a pushed request that still waits at the platform for its tenant. */
+  /** The parameters of a pushed request; once it has moved to its tenant, `tenant` is that one. */
   readPushedRequest(request_uri: string): Promise<{ params: Record<string, string> } | undefined>;
   /** Moves it to the tenant, once that is known. Of two that move it at once, one finds it. */
   movePushedRequest(request_uri: string, tenant_id: string): Promise<void>;
@@ -27,18 +27,31 @@ export const selectByUid = `select ${columns} from protocol_store where uid_key 
 
 const pushedPrefix = 'urn:ietf:params:oauth:request_uri:';
 
+/** What a grant gave out and its bearer uses up: a reuse of one takes all of the grant with it. */
+const ofFamily = new Set(['AuthorizationCode', 'RefreshToken']);
+
+/**
+ * Taken before any row of a grant is, so that a reuse, which ends them all, and a use of another of them wait for each other
+ * instead of each for a row that the other holds.
+ */
+export const lockFamily =
+  "select pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode($1::bytea, 'hex'), 0))";
+const lockFamilyOf =
+  "select pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode(grant_key, 'hex'), 0)) from protocol_store where key = $1 and grant_key is not null";
+
 /** Reads a row by what its bearer presented, locked where this request may use it up. */
-export async function readStoredRow(key: Buffer): Promise<StoredRow | undefined> {
+export async function readStoredRow(model: string, key: Buffer): Promise<StoredRow | undefined> {
   const store = requestStore();
   const prefetched = store.prefetched;
   if (prefetched?.key.equals(key)) {
     delete store.prefetched;
     return prefetched;
   }
-  return readByKey<StoredRow>(key, {
-    text: store.lock ? `${selectByKey} for update` : selectByKey,
-    values: [key],
-  });
+  const read = { text: store.lock ? `${selectByKey} for update` : selectByKey, values: [key] };
+  return readByKey<StoredRow>(
+    key,
+    store.lock && ofFamily.has(model) ? [{ text: lockFamilyOf, values: [key] }, read] : [read],
+  );
 }
 
 export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
@@ -47,26 +60,23 @@ export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
 
   return {
     async prefetch(model, id) {
-      const row = await readStoredRow(cipher.key(model, id));
+      const row = await readStoredRow(model, cipher.key(model, id));
       if (row) {
         requestStore().prefetched = row;
       }
     },
     async readPushedRequest(request_uri) {
       const key = pushedKey(request_uri);
-      const row = await withTenant(
-        requestStore().db,
-        platformTenantId,
-        (tx) =>
-          tx
-            .selectFrom('protocol_store')
-            .select(['tenant_id', 'key', 'sealed_payload'])
-            .where('key', '=', key)
-            .where('expires_at', '>', new Date())
-            .executeTakeFirst(),
-        { aux: true },
-      );
-      return row && { params: pushedParams(cipher.open(row.sealed_payload, row)) };
+      const { db } = requestStore();
+      const open = await openTransaction(db.aux, db.prepared, { key });
+      const found = open.run<StoredRow>({ text: selectByKey, values: [key] });
+      await open.commit();
+      const row = (await found).rows[0];
+      if (!row) {
+        return undefined;
+      }
+      const params = pushedParams(cipher.open(row.sealed_payload, row));
+      return { params: row.tenant_id === platformTenantId ? params : { ...params, tenant: row.tenant_id } };
     },
     async movePushedRequest(request_uri, tenant_id) {
       const { db } = requestStore();

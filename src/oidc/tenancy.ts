@@ -20,23 +20,43 @@ export interface TenancyDependencies {
   renderLogoutChoice(ctx: Context, tenants: Tenant[]): void;
 }
 
-/**
- * Finds the tenant of a browser's request before the library reads a session: sessions are per tenant, in cookies of their
- * own. Gives false when it answered by itself.
- */
-export function makeTenancy(dependencies: TenancyDependencies) {
+/** What happens around the library's own handling of a request. */
+export interface Tenancy {
+  /**
+   * Finds the tenant of a browser's request before the library reads a session: sessions are per tenant, in cookies of their
+   * own. Gives false when it answered by itself.
+   */
+  enter(ctx: Context): Promise<boolean>;
+  /** Remembers whose session is about to be replaced, when the answer leads through the sign-out. */
+  leave(ctx: Context): void;
+}
+
+export function makeTenancy(dependencies: TenancyDependencies): Tenancy {
   const routes: Record<string, (ctx: Context) => Promise<boolean>> = {
     'GET /auth': (ctx) => enterAuthorization(dependencies, ctx),
     'GET /logout': (ctx) => enterLogout(dependencies, ctx),
     'POST /logout/confirm': (ctx) => confirmLogout(dependencies, ctx),
   };
-  return async (ctx: Context): Promise<boolean> => {
-    const resumed = /^\/auth\/([\w-]+)$/.exec(ctx.path);
-    if (resumed) {
-      return resumeAuthorization(dependencies, ctx, resumed[1]!);
-    }
-    return (await routes[`${ctx.method} ${ctx.path}`]?.(ctx)) ?? true;
+  return {
+    async enter(ctx) {
+      const resumed = /^\/auth\/([\w-]+)$/.exec(ctx.path);
+      if (resumed) {
+        return resumeAuthorization(dependencies, resumed[1]!);
+      }
+      return (await routes[`${ctx.method} ${ctx.path}`]?.(ctx)) ?? true;
+    },
+    leave(ctx) {
+      const { tenant } = requestStore();
+      // Somebody else signed in: the library answers the resumed request with a form to its own sign-out.
+      if (tenant && ctx.oidc?.entities.Interaction && ctx.oidc.session?.state && ctx.response.is('html')) {
+        rememberLogoutTenant(dependencies.cookies, ctx, tenant);
+      }
+    },
   };
+}
+
+function rememberLogoutTenant({ logout, logoutOptions }: CookieNames, ctx: Context, { tenant_id }: Tenant) {
+  ctx.cookies.set(logout, tenant_id, logoutOptions);
 }
 
 /** One value of a parameter; undefined when absent or repeated, which the library then refuses. */
@@ -66,8 +86,15 @@ async function enterAuthorization(
     return tenant?.status === 'active' ? enter(tenant) : true;
   }
   const request_uri = single(ctx.query, 'request_uri');
-  const pushed = request_uri === undefined ? undefined : await stored.readPushedRequest(request_uri);
-  const params = { ...pushed?.params, ...ctx.query };
+  const found = request_uri === undefined ? undefined : await stored.readPushedRequest(request_uri);
+  const pushed = found?.params['client_id'] === client_id ? found : undefined;
+  if (request_uri !== undefined && !pushed) {
+    // Unknown, used up or another client's: the library says so, and nobody is asked for a workspace.
+    setRequestTenant(platformTenantId);
+    return true;
+  }
+  // What was pushed cannot be changed in the browser (RFC 9126 section 4).
+  const params = { ...ctx.query, ...pushed?.params };
   const outcome = await resolveTenant(catalogue, client, params);
   if (outcome.tenant) {
     if (pushed && request_uri !== undefined) {
@@ -140,7 +167,6 @@ export function mayServe(client: Pick<ClientWithSecrets, 'allowed_tenants'>, ten
 /** The interaction knows its tenant; whose browser it is in, the library checks. */
 async function resumeAuthorization(
   { catalogue, stored }: TenancyDependencies,
-  _ctx: Context,
   uid: string,
 ): Promise<boolean> {
   await stored.prefetch('Interaction', uid);
@@ -165,7 +191,7 @@ async function enterLogout(dependencies: TenancyDependencies, ctx: Context): Pro
   if (!tenant) {
     return true;
   }
-  ctx.cookies.set(cookies.logout, tenant.tenant_id, cookies.logoutOptions);
+  rememberLogoutTenant(cookies, ctx, tenant);
   return enter(tenant);
 }
 
@@ -204,5 +230,7 @@ async function listSignedIn({ catalogue, cookies }: TenancyDependencies, ctx: Co
 async function confirmLogout({ catalogue, cookies }: TenancyDependencies, ctx: Context): Promise<boolean> {
   const tenant_id = ctx.cookies.get(cookies.logout, cookies.logoutOptions);
   const tenant = tenant_id && isTenantId(tenant_id) ? await catalogue.findTenant(tenant_id) : undefined;
+  // Not the cookies: another tenant may stay signed in.
+  ctx.set('clear-site-data', '"cache", "storage"');
   return tenant ? enter(tenant) : true;
 }

@@ -43,9 +43,9 @@ export async function withStep<T>(
     if (interaction.prompt.name !== prompt || !client || tenant?.status !== 'active') {
       throw new AnswerError(400, 'session_not_found');
     }
-    const csrf = csrfToken(provider, prompt, interaction.uid);
+    const tokens = csrfTokens(provider, prompt, interaction.uid);
     if (ctx.method === 'POST') {
-      checkCsrf(ctx, csrf);
+      checkCsrf(ctx, tokens);
     }
     if (params.redirect_uri) {
       allowFormTarget(ctx, params.redirect_uri);
@@ -56,7 +56,7 @@ export async function withStep<T>(
       interaction,
       client,
       tenant,
-      csrf,
+      csrf: tokens[0]!,
       async finish(result) {
         const location = await provider.interactionResult(ctx.req, ctx.res, result, {
           mergeWithLastSubmission: false,
@@ -83,21 +83,20 @@ async function findInteraction(provider: Provider, ctx: Context): Promise<Intera
   throw new AnswerError(400, 'session_not_found');
 }
 
-/** Bound to the interaction, whose cookie only this browser has, and to the page. */
-function csrfToken(provider: Provider, prompt: string, uid: string): string {
-  const [key] = provider.keys as string[];
-  return createHmac('sha256', key!).update(`csrf ${prompt} ${uid}`).digest('base64url');
+/** Bound to the interaction, whose cookie only this browser has, and to the page. One of each cookie key, the newest first. */
+function csrfTokens(provider: Provider, prompt: string, uid: string): string[] {
+  return (provider.keys as string[]).map((key) =>
+    createHmac('sha256', key).update(`csrf ${prompt} ${uid}`).digest('base64url'),
+  );
 }
 
 /** Refuses a post of another site or without this page's token: 403, nothing changed. */
-function checkCsrf(ctx: Context, expected: string) {
+function checkCsrf(ctx: Context, expected: string[]) {
   const given = Buffer.from(field(ctx, 'csrf') ?? '');
-  const wanted = Buffer.from(expected);
-  if (
-    ctx.get('sec-fetch-site') === 'cross-site' ||
-    given.length !== wanted.length ||
-    !timingSafeEqual(given, wanted)
-  ) {
+  const known = expected
+    .map((token) => Buffer.from(token))
+    .some((wanted) => given.length === wanted.length && timingSafeEqual(given, wanted));
+  if (!known || ctx.get('sec-fetch-site') === 'cross-site') {
     throw new AnswerError(403, 'form_expired');
   }
 }

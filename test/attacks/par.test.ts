@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as client from 'openid-client';
+import { withTenant } from '#src/database/tenant.ts';
+import { putClient } from '#src/domain/clients/clients.ts';
+import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import { basic, call } from '#test/support/call.ts';
 import { expectRefusal, expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
 import { createFixture, type Fixture, redirect_uri, resource } from '#test/support/fixture.ts';
@@ -18,6 +21,17 @@ beforeAll(async () => {
   node = await startNode(fixture, { env: { MASTER_KEYS: insiderMasterKeys } });
   issuer = node.url;
   insider = await makeInsider(fixture);
+  await withTenant(fixture.db, platformTenantId, (tx) =>
+    putClient(tx, {
+      client_id: 'shared-other',
+      client_name: 'Other',
+      shared: true,
+      grant_types: ['authorization_code'],
+      token_endpoint_auth_method: 'none',
+      redirect_uris: [redirect_uri],
+      resources: JSON.stringify([{ identifier: resource, scopes: ['read'] }]),
+    }),
+  );
 });
 afterAll(async () => {
   await node?.stop();
@@ -126,9 +140,7 @@ describe('pushing is refused [A-044, RFC 9126 2.1]', () => {
   });
 
   test('with a body of 1 MB', async () => {
-    const answer = await expectUnchanged(fixture, () =>
-      push({ ...request, state: 'x'.repeat(1_000_000) }),
-    );
+    const answer = await expectUnchanged(fixture, () => push({ ...request, state: 'x'.repeat(1_000_000) }));
     expectRefusal(answer, { status: [400, 413], error: 'invalid_request' });
   });
 
@@ -193,8 +205,24 @@ describe('what was pushed is what counts [A-045, RFC 9126 4 and 5]', () => {
 
   test('what a shared client pushed decides the tenant, not what is added in the browser [decision 3]', async () => {
     const { request_uri } = JSON.parse((await push({ ...request, tenant: 'acme' }, 'shared-web')).body);
-    const page = await open({ client_id: 'shared-web', request_uri, tenant: 'globex' });
-    const followed = page.location ? await makeUserAgent().get(page.location) : page;
-    expect(followed.body).not.toContain('Globex');
+    const agent = makeUserAgent();
+    const query = new URLSearchParams({ client_id: 'shared-web', request_uri, tenant: 'globex' });
+    const page = await agent.follow(await agent.get(`${issuer}/auth?${query}`));
+    expectSafe(page);
+    expect(page.body).toContain('Acme Inc');
+    expect(page.body).not.toContain('Globex');
+  });
+
+  test('another shared client can neither use what was pushed nor carry it off to another tenant [A-041]', async () => {
+    const { request_uri } = JSON.parse((await push({ ...request, tenant: 'acme' }, 'shared-web')).body);
+    const page = await expectUnchanged(fixture, () =>
+      open({ client_id: 'shared-other', request_uri, tenant: 'globex' }),
+    );
+    expect(page.location ?? '').not.toContain('/login/');
+    const callback = await browse(
+      makeUserAgent(),
+      new URL(`${issuer}/auth?${new URLSearchParams({ client_id: 'shared-web', request_uri })}`),
+    );
+    expect(callback.searchParams.get('code')).toEqual(expect.any(String));
   });
 });

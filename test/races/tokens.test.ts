@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { exportJWK, generateKeyPair, type GenerateKeyPairResult, SignJWT } from 'jose';
+import { exportJWK, type GenerateKeyPairResult, generateKeyPair, SignJWT } from 'jose';
 import type * as client from 'openid-client';
 import { withTenant } from '#src/database/tenant.ts';
 import { addClientSecret } from '#src/domain/clients/client-secrets.ts';
@@ -69,7 +69,8 @@ async function makeProof(htm: string, path: string, access_token?: string): Prom
 }
 
 const credentials = basic('acme-web', secretOf('acme-web'));
-const winnerOf = (answers: Answer[]) => answers.find(({ status }) => status === 200)!.json as Record<string, string>;
+const winnerOf = (answers: Answer[]) =>
+  answers.find(({ status }) => status === 200)!.json as Record<string, string>;
 
 /** A code of the live session, and the form that redeems it. */
 async function silentCode(): Promise<Record<string, string>> {

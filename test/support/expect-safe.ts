@@ -62,7 +62,10 @@ export async function fingerprintDatabase({ superUrl }: { superUrl: string }): P
     tables
       .map(({ name }) =>
         name === 'protocol_store'
-          ? fingerprintTable('protocol_store', `(select * from protocol_store where model <> 'ReplayDetection')`)
+          ? fingerprintTable(
+              'protocol_store',
+              `(select * from protocol_store where model <> 'ReplayDetection')`,
+            )
           : fingerprintTable(String(name)),
       )
       .join(' union all '),
@@ -78,4 +81,21 @@ export async function expectUnchanged<T>(
   const result = await work();
   expect(await fingerprintDatabase(urls)).toEqual(before);
   return result;
+}
+
+/** What someone could tell two answers apart by: all of it, but for what is new in every answer anyway. */
+export function comparable({ status, headers, body }: Answer) {
+  const fresh = [
+    headers.get('x-request-id'),
+    /'nonce-([^']+)'/.exec(headers.get('content-security-policy') ?? '')?.[1],
+  ];
+  const settle = (text: string) =>
+    fresh.reduce<string>((settled, value) => (value ? settled.replaceAll(value, 'fresh') : settled), text);
+  return {
+    status,
+    headers: [...headers.entries()].map(([name, value]) =>
+      name === 'date' ? name : `${name}: ${settle(value)}`,
+    ),
+    body: settle(body),
+  };
 }

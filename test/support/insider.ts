@@ -29,9 +29,7 @@ export async function makeInsider({ db, urls }: Pick<Fixture, 'db' | 'urls'>) {
   const cipher = makeProtocolCipher(secrets.protocol_store);
   const where = (model: string, id: string) => `key = '\\x${cipher.key(model, id).toString('hex')}'`;
   const update = async (model: string, id: string, change: string) => {
-    await runStatements(urls.superUrl, [
-      `update protocol_store set ${change} where ${where(model, id)}`,
-    ]);
+    await runStatements(urls.superUrl, [`update protocol_store set ${change} where ${where(model, id)}`]);
   };
 
   return {

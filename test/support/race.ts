@@ -28,6 +28,13 @@ export async function cookiesOf(agent: UserAgent, url: string): Promise<Record<s
   return { cookie: await agent.jar.getCookieString(url) };
 }
 
+/** Keeps the cookies of the answers, in the order of the requests, as the browser that sent them would. */
+export async function keepCookies(agent: UserAgent, url: string, answers: readonly Answer[]): Promise<void> {
+  for (const line of answers.flatMap(({ headers }) => headers.getSetCookie())) {
+    await agent.jar.setCookie(line, url);
+  }
+}
+
 /** HTTP Basic credentials of a client (RFC 6749 section 2.3.1). */
 export function basic(client_id: string, secret: string): Record<string, string> {
   return { authorization: `Basic ${btoa(`${encodeURIComponent(client_id)}:${encodeURIComponent(secret)}`)}` };
@@ -88,7 +95,10 @@ async function readAnswer(socket: Socket): Promise<Answer> {
   const end = text.indexOf('\r\n\r\n');
   const [statusLine = '', ...lines] = text.slice(0, end).split('\r\n');
   const headers = new Headers(
-    lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
+    lines.map((line): [string, string] => [
+      line.slice(0, line.indexOf(':')),
+      line.slice(line.indexOf(':') + 1).trim(),
+    ]),
   );
   const rest = text.slice(end + 4);
   const body = headers.get('transfer-encoding') === 'chunked' ? joinChunks(rest) : rest;
@@ -118,7 +128,10 @@ function joinChunks(text: string): string {
 }
 
 /** How many answers there are of each kind, to compare with what a round must give. */
-export function tally(answers: readonly Answer[], describe: (answer: Answer) => string): Record<string, number> {
+export function tally(
+  answers: readonly Answer[],
+  describe: (answer: Answer) => string,
+): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const answer of answers) {
     const kind = describe(answer);

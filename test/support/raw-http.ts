@@ -11,7 +11,10 @@ export interface RawRequest {
 }
 
 /** One HTTP/1.1 request that fetch would not send, byte by byte: a Host of any kind, twice, or none. */
-export async function sendRaw(url: string, { lines, body = '', from = '127.0.0.1' }: RawRequest): Promise<Answer> {
+export async function sendRaw(
+  url: string,
+  { lines, body = '', from = '127.0.0.1' }: RawRequest,
+): Promise<Answer> {
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), localAddress: from });
   await once(socket, 'connect');
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
@@ -27,7 +30,10 @@ function parseAnswer(text: string): Answer {
   const end = text.indexOf('\r\n\r\n');
   const [start = '', ...lines] = text.slice(0, end).split('\r\n');
   const headers = new Headers(
-    lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+    lines.map((line): [string, string] => [
+      line.slice(0, line.indexOf(':')),
+      line.slice(line.indexOf(':') + 1),
+    ]),
   );
   return { status: Number(start.split(' ')[1]), headers, body: text.slice(end + 4) };
 }

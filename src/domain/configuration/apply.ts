@@ -4,7 +4,7 @@ import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import type { Change, Step } from './change.ts';
 import { ConfigurationError, formatPath } from './errors.ts';
 import { type ConfigurationServices, findTarget, findTargets } from './plan.ts';
-import { checkReferences, type Target } from './references.ts';
+import { checkNames } from './references.ts';
 import type { Configuration } from './schema.ts';
 import type { Section } from './sections.ts';
 import { readTenantState } from './state.ts';
@@ -31,25 +31,21 @@ export async function applyConfiguration(
   services: ConfigurationServices,
   configuration: Configuration,
 ): Promise<Applied> {
-  const [platform, ...tenants] = await findTargets(services.db, configuration);
+  const targets = await findTargets(services.db, configuration);
   const applied: Applied = { changes: [], generated: [] };
-  for (const { section } of [platform, ...tenants]) {
-    const steps = await applySection(services, section, platform);
+  for (const { section } of targets) {
+    const steps = await applySection(services, section);
     applied.changes.push(...steps.map(({ change }) => change));
     applied.generated.push(...steps.flatMap(({ generated }) => generated ?? []));
   }
   return applied;
 }
 
-async function applySection(
-  services: ConfigurationServices,
-  section: Section,
-  platform: Target,
-): Promise<Step[]> {
+async function applySection(services: ConfigurationServices, section: Section): Promise<Step[]> {
   let failure: unknown;
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     try {
-      return await tryToApply(services, section, platform);
+      return await tryToApply(services, section);
     } catch (error) {
       if (!isWorthAnotherTry(error)) {
         throw error;
@@ -61,13 +57,9 @@ async function applySection(
   throw new ConfigurationError('busy', [problem], { cause: failure });
 }
 
-async function tryToApply(
-  { db, hashing, now }: ConfigurationServices,
-  section: Section,
-  platform: Target,
-): Promise<Step[]> {
+async function tryToApply({ db, hashing, now }: ConfigurationServices, section: Section): Promise<Step[]> {
   const target = await findTarget(db, section);
-  await checkReferences(db, [target], platform);
+  await checkNames(db, target);
   const changed = await findPasswordChanges(section.users, target.state.users, hashing);
   const passwords = await hashPasswords(changed, hashing);
 

@@ -45,7 +45,7 @@ export async function findTargets(
   for (const section of rest) {
     targets.push(await findTarget(db, section));
   }
-  await checkReferences(db, targets, targets[0]);
+  await checkReferences(db, targets);
   return targets;
 }
 

@@ -1,7 +1,7 @@
 import type { Database } from '#src/database/pool.ts';
 import { findPasswordFlaw } from '#src/domain/credentials/password-hash.ts';
 import { type DirectoryKind, findTenantIdInDirectory } from '#src/domain/tenants/directory.ts';
-import { ConfigurationError, formatPath } from './errors.ts';
+import { ConfigurationError, type ConfigurationErrorCode, formatPath } from './errors.ts';
 import type { Section } from './sections.ts';
 import type { TenantState } from './state.ts';
 
@@ -21,17 +21,13 @@ interface Problem {
 }
 
 /**
- * Checks what sections say against one another and the database. Throws a ConfigurationError with all problems: `invalid` for
- * resources, scopes, roles and tenants that do not exist and passwords that are too short; `conflict` when the only trouble is
- * a client_id or domain that is taken. It does not say by whom.
+ * Checks what a file says against itself and the database; the platform's section comes first. Throws a ConfigurationError with
+ * all problems: `invalid` for resources, scopes, roles and tenants that do not exist and passwords that are too short;
+ * `conflict` when the only trouble is names that are taken.
  */
-export async function checkReferences(
-  db: Database,
-  targets: readonly Target[],
-  platform: Target,
-): Promise<void> {
+export async function checkReferences(db: Database, targets: readonly [Target, ...Target[]]): Promise<void> {
   const invalid = targets.flatMap((target) => [
-    ...findUnknownResources(target, platform),
+    ...findUnknownResources(target, targets[0]),
     ...findUnknownRoles(target),
     ...findShortPasswords(target),
   ]);
@@ -40,9 +36,20 @@ export async function checkReferences(
     invalid.push(...(await findUnknownTenants(db, target, targets)));
     taken.push(...(await findTakenNames(db, target)));
   }
-  if (invalid.length + taken.length > 0) {
-    const problems = [...invalid, ...taken].map(({ path, message }) => `${formatPath(path)}: ${message}`);
-    throw new ConfigurationError(invalid.length > 0 ? 'invalid' : 'conflict', problems);
+  throwProblems(invalid.length > 0 ? 'invalid' : 'conflict', [...invalid, ...taken]);
+}
+
+/** Throws a ConfigurationError (`conflict`) that names each client_id and domain of another tenant; it does not say of which. */
+export async function checkNames(db: Database, target: Target): Promise<void> {
+  throwProblems('conflict', await findTakenNames(db, target));
+}
+
+function throwProblems(code: ConfigurationErrorCode, problems: readonly Problem[]) {
+  if (problems.length > 0) {
+    throw new ConfigurationError(
+      code,
+      problems.map(({ path, message }) => `${formatPath(path)}: ${message}`),
+    );
   }
 }
 

@@ -33,34 +33,41 @@ export async function ensureServerSecrets(
   masterKeys: readonly MasterKey[],
 ): Promise<ServerSecrets> {
   await lockKeys(tx);
+  let found = await readSecrets(tx, masterKeys);
+  const missing = Object.entries(wanted).flatMap(([name, count]) =>
+    Array.from({ length: Math.max(0, count - found[name as SecretName].length) }, () => name as SecretName),
+  );
+  for (const name of missing) {
+    const id = randomUUID();
+    const sealed_secret = seal(masterKeys, randomBytes(32), associated(id));
+    await tx.insertInto('server_secrets').values({ name, id, sealed_secret }).execute();
+  }
+  if (missing.length) {
+    // In the order that every other node will read.
+    found = await readSecrets(tx, masterKeys);
+  }
+  return {
+    cookie_key: found.cookie_key,
+    dpop_nonce: found.dpop_nonce[0]!,
+    protocol_store: found.protocol_store[0]!,
+  };
+}
+
+async function readSecrets(
+  tx: TenantTx,
+  masterKeys: readonly MasterKey[],
+): Promise<Record<SecretName, Buffer[]>> {
   const rows = await tx
     .selectFrom('server_secrets')
     .selectAll()
     .orderBy('created_at', 'desc')
     .orderBy('id')
     .execute();
-  const found = new Map<SecretName, Buffer[]>();
+  const found: Record<SecretName, Buffer[]> = { cookie_key: [], dpop_nonce: [], protocol_store: [] };
   for (const { name, id, sealed_secret } of rows) {
-    found.set(name, [...(found.get(name) ?? []), open(masterKeys, sealed_secret, associated(id))]);
+    found[name].push(open(masterKeys, sealed_secret, associated(id)));
   }
-  for (const [name, count] of Object.entries(wanted) as [SecretName, number][]) {
-    const secrets = found.get(name) ?? [];
-    while (secrets.length < count) {
-      const id = randomUUID();
-      const secret = randomBytes(32);
-      await tx
-        .insertInto('server_secrets')
-        .values({ name, id, sealed_secret: seal(masterKeys, secret, associated(id)) })
-        .execute();
-      secrets.push(secret);
-    }
-    found.set(name, secrets);
-  }
-  return {
-    cookie_key: found.get('cookie_key')!,
-    dpop_nonce: found.get('dpop_nonce')![0]!,
-    protocol_store: found.get('protocol_store')![0]!,
-  };
+  return found;
 }
 
 /** Serialises the making of keys and secrets over all nodes, until the transaction ends. */

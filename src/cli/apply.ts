@@ -1,0 +1,29 @@
+import { applyConfiguration } from '#src/domain/configuration/apply.ts';
+import type { ConfigurationServices } from '#src/domain/configuration/plan.ts';
+import type { Configuration } from '#src/domain/configuration/schema.ts';
+import { countChanges, presentChanges } from './changes.ts';
+import { alignColumns, type Outcome, type Paint } from './outcome.ts';
+
+/** `tessera apply FILE`: makes the database hold what the file says and shows the secrets that were made, this once. */
+export async function apply(services: ConfigurationServices, configuration: Configuration): Promise<Outcome> {
+  const { changes, generated } = await applyConfiguration(services, configuration);
+  const { create, update, unchanged } = countChanges(changes);
+  return {
+    ok: true,
+    document: { ok: true, changes, summary: { create, update, unchanged }, generated_secrets: generated },
+    text: (paint) =>
+      [
+        presentChanges(changes, paint),
+        `${create} created, ${update} updated, ${unchanged} unchanged\n`,
+        presentSecrets(generated, paint),
+      ].join(''),
+  };
+}
+
+function presentSecrets(generated: { client_id: string; client_secret: string }[], paint: Paint): string {
+  if (generated.length === 0) {
+    return '';
+  }
+  const lines = alignColumns(generated.map(({ client_id, client_secret }) => [client_id, client_secret]));
+  return `\n${paint('bold', 'New client secrets, shown only now:')}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
