@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Work } from './counter.ts';
 import type { Flow, Target } from './flows.ts';
 import { openWorker } from './load.ts';
-import type { Work } from './probe.ts';
 import type { ServerProcess } from './processes.ts';
 import type { CountingProxy, Traffic } from './wire.ts';
 

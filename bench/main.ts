@@ -127,7 +127,8 @@ async function countWithProxy(database: { runtimeUrl: string; ownerUrl: string }
   const proxy = await startCountingProxy(database.runtimeUrl);
   stops.push(proxy.stop);
   const port = await freePort();
-  const server = await startTessera({ ...database, runtimeUrl: proxy.url }, { port });
+  const nodeOptions = ['--import', './bench/counter.ts'];
+  const server = await startTessera({ ...database, runtimeUrl: proxy.url }, { port, nodeOptions });
   stops.push(server.stop);
   return countCosts(chosen, await signedIn(`http://localhost:${port}`, 1), { server, proxy });
 }

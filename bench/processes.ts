@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import type { Question, Usage, Work } from './probe.ts';
+import type { Work } from './counter.ts';
+import type { Question, Usage } from './probe.ts';
 
 /** A server process under measurement. */
 export interface ServerProcess {
@@ -31,7 +32,7 @@ export async function startServer(
     env = {},
     nodeOptions = [],
     stderr = 'inherit',
-  }: { env?: Record<string, string>; nodeOptions?: string[]; stderr?: 'inherit' | number } = {},
+  }: { env?: Record<string, string>; nodeOptions?: string[]; stderr?: 'inherit' | 'ignore' | number } = {},
 ): Promise<ServerProcess> {
   const node = [
     process.execPath,
@@ -67,7 +68,7 @@ export async function startServer(
 export async function untilReady({ child }: ServerProcess, url: string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const answer = await fetch(url).catch(() => undefined);
+    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
     await answer?.arrayBuffer();
     if (answer?.ok) {
       return;

@@ -63,6 +63,7 @@ export async function startTessera(
   try {
     await untilReady(server, `http://localhost:${port}/readyz`);
   } catch (error) {
+    await server.stop();
     throw new Error(fs.readFileSync(logFile, 'utf8').slice(-2_000), { cause: error });
   }
   return {

@@ -2,6 +2,8 @@
 -- The runtime role owns nothing and gets rows only: no TRUNCATE, REFERENCES or TRIGGER, none of which row-level security would stop.
 revoke all on all tables in schema public from public;
 revoke all on all tables in schema public from :runtime_role;
+-- A temporary table would hide ours from all that follows on its connection, whatever the tenant.
+do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$;
 grant usage on schema public to :runtime_role;
 grant select, insert, update, delete on
   tenants, directory, tenant_domains, config_changes, roles, users, user_roles,

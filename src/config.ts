@@ -57,7 +57,7 @@ export const secretVariables = [
  * Reads the environment: the only place where variables get a meaning and a default. An empty value counts as
  * absent. Gives a frozen Config, or throws a ConfigError that names every problem.
  */
-export const readConfig = (env: NodeJS.ProcessEnv): Config => {
+export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value));
   const files = readSecretFiles(given);
   const production = given['NODE_ENV'] === 'production';
@@ -70,11 +70,11 @@ export const readConfig = (env: NodeJS.ProcessEnv): Config => {
   ];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(assemble(parsed.data, production));
-};
+}
 
 type Given = Readonly<Record<string, string | undefined>>;
 
-const readSecretFiles = (given: Given): { values: Given; problems: string[] } => {
+function readSecretFiles(given: Given): { values: Given; problems: string[] } {
   const values: Record<string, string> = {};
   const problems: string[] = [];
   for (const name of secretVariables) {
@@ -94,7 +94,7 @@ const readSecretFiles = (given: Given): { values: Given; problems: string[] } =>
     }
   }
   return { values, problems };
-};
+}
 
 // `read` gives the value of a variable or the outcome of `refuse`, whose message says what it must be.
 const field = <T>(read: (text: string, refuse: (message: string) => never) => T) =>
@@ -180,14 +180,14 @@ const splitList = (text: string): string[] =>
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 
-const readNetwork = (entry: string, refuse: (message: string) => never): Cidr | undefined => {
+function readNetwork(entry: string, refuse: (message: string) => never): Cidr | undefined {
   const cidr = parseCidr(entry);
   return cidr?.[1] === 0
     ? refuse(`${entry} is every address there is; name the networks that are meant`)
     : cidr;
-};
+}
 
-const readIssuer = (text: string, production: boolean, refuse: (message: string) => never): string => {
+function readIssuer(text: string, production: boolean, refuse: (message: string) => never): string {
   const url = parseUrl(text);
   if (!url || !['http:', 'https:'].includes(url.protocol)) {
     return refuse('must be an origin such as https://id.example.com');
@@ -196,7 +196,7 @@ const readIssuer = (text: string, production: boolean, refuse: (message: string)
     return refuse(`must be an origin only, without path, query, user or trailing slash; write ${url.origin}`);
   }
   return production && url.protocol !== 'https:' ? refuse('must start with https:// in production') : text;
-};
+}
 
 // user@/name?host=/socket, which libpq and the driver take, is no URL to Node for want of a host.
 const parseUrl = (text: string): URL | undefined =>
@@ -231,7 +231,7 @@ const loopback = [parseCidr('127.0.0.0/8')!, parseCidr('::1')!];
 const isLocalHost = (host: string): boolean =>
   /^(?:\/|%2f|localhost$)/i.test(host) || ipAllowed(host.replace(/^\[(.*)\]$/, '$1'), loopback);
 
-const findConflicts = (given: Given, production: boolean): string[] => {
+function findConflicts(given: Given, production: boolean): string[] {
   const isGiven = (name: string) =>
     given[name] !== undefined || secretVariables.some((secret) => secret === name && given[`${secret}_FILE`]);
   const ownVariables = configVariables.filter((name) => name.startsWith('TESSERA_'));
@@ -274,14 +274,14 @@ const findConflicts = (given: Given, production: boolean): string[] => {
     'NODE_TLS_REJECT_UNAUTHORIZED: 0 turns every certificate check off; remove it',
   );
   return problems;
-};
+}
 
 const adviseOnUnknown = (name: string): string =>
   /^TESSERA_(SERVICE_|PORT)/.test(name)
     ? 'Kubernetes sets it for a service of that name: set enableServiceLinks: false for the pod'
     : 'correct or remove it';
 
-const assemble = (values: z.output<ReturnType<typeof makeSchema>>, production: boolean): Config => {
+function assemble(values: z.output<ReturnType<typeof makeSchema>>, production: boolean): Config {
   const port = values.PORT ?? 3000;
   const { DATABASE_URL: url, SMTP_URL: smtpUrl, MAIL_FROM: from } = values;
   const demo = values.TESSERA_DEMO === undefined ? !url && !production : values.TESSERA_DEMO === 'on';
@@ -308,14 +308,14 @@ const assemble = (values: z.output<ReturnType<typeof makeSchema>>, production: b
     trustedProxies: values.TRUSTED_PROXIES ?? [],
     outboundAllow: values.OUTBOUND_ALLOW ?? { hosts: [], cidrs: [] },
   };
-};
+}
 
 // Only our own literals: key objects and addresses belong to their libraries.
-const deepFreeze = <T>(value: T): T => {
+function deepFreeze<T>(value: T): T {
   const plain = Array.isArray(value) || Object.getPrototypeOf(value ?? 0) === Object.prototype;
   if (plain) Object.values(Object.freeze(value) as object).forEach(deepFreeze);
   return value;
-};
+}
 
 /** Every variable that is read, without the NAME_FILE forms. */
 export const configVariables: readonly string[] = Object.keys(makeSchema(false).shape);

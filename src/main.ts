@@ -6,18 +6,24 @@ import { doctor } from '#src/cli/doctor.ts';
 import { exportTenant } from '#src/cli/export.ts';
 import { rotateKeys } from '#src/cli/keys.ts';
 import { migrateDatabase } from '#src/cli/migrate.ts';
-import { coloured, type Outcome, plain, refuse } from '#src/cli/outcome.ts';
+import { type Outcome, refuse } from '#src/cli/outcome.ts';
 import { plan } from '#src/cli/plan.ts';
 import { readConfigurationFile } from '#src/cli/read-file.ts';
-import { type Config, ConfigError, readConfig } from '#src/config.ts';
-import { MigrationError } from '#src/database/migrate.ts';
+import { type Config, readConfig } from '#src/config.ts';
 import { openDatabase } from '#src/database/open.ts';
 import { ConfigurationError } from '#src/domain/configuration/errors.ts';
 import { type Log, makeLog } from '#src/lib/log.ts';
-import { startServer, UnprotectedDatabaseError } from '#src/serve.ts';
+import { paintFor } from '#src/lib/paint.ts';
 import { makeServices, type Services } from '#src/services.ts';
 
 type Command = Exclude<Invocation, { command: 'help' | 'serve' }>;
+
+/** By the names of errors that say all there is to say to whoever runs a command. */
+const failures: Record<string, string> = {
+  ConfigError: 'config',
+  MigrationError: 'migration',
+  UnprotectedDatabaseError: 'unprotected',
+};
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -46,6 +52,8 @@ async function main(argv: string[]): Promise<number> {
     const level = invocation.command === 'serve' || process.env['LOG_LEVEL'] ? config.logLevel : 'warn';
     log = makeLog({ level });
     if (invocation.command === 'serve') {
+      // The other commands need nothing of it, and start in half the time.
+      const { serve } = await import('#src/serve.ts');
       await serve(config, log);
       return 0;
     }
@@ -53,24 +61,10 @@ async function main(argv: string[]): Promise<number> {
     print(outcome, json);
     return outcome.ok ? 0 : 1;
   } catch (error) {
-    log?.debug({ err: error }, 'the command failed');
+    log?.[invocation.command === 'serve' ? 'error' : 'debug']({ err: error }, `${invocation.command} failed`);
     print(describeFailure(error), json);
     return 1;
   }
-}
-
-async function serve(config: Config, log: Log): Promise<void> {
-  const server = await startServer(config, log);
-  const stop = (signal: string) => {
-    log.info({ signal }, 'stopping');
-    server.stop().catch((error) => {
-      log.error({ err: error }, 'stopping failed');
-      process.exitCode = 1;
-    });
-  };
-  // Once: a second signal ends the process at once.
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
 }
 
 async function run(invocation: Command, config: Config, log: Log): Promise<Outcome> {
@@ -129,16 +123,9 @@ async function examine(config: Config, log: Log): Promise<Outcome> {
 }
 
 function describeFailure(error: unknown): Outcome {
-  if (error instanceof ConfigError) {
-    return refuse('config', error.problems);
-  }
-  if (error instanceof ConfigurationError) {
-    return refuse(error.code, error.problems);
-  }
-  if (error instanceof UnprotectedDatabaseError) {
-    return refuse('unprotected', error.problems);
-  }
-  return refuse(error instanceof MigrationError ? 'migration' : 'failed', [describeError(error)]);
+  const { name = '', problems } = error as { name?: string; problems?: readonly string[] };
+  const code = error instanceof ConfigurationError ? error.code : (failures[name] ?? 'failed');
+  return refuse(code, problems ?? [describeError(error)]);
 }
 
 function print(outcome: Outcome, json: boolean): void {
@@ -147,6 +134,5 @@ function print(outcome: Outcome, json: boolean): void {
     return;
   }
   const stream = outcome.refused ? process.stderr : process.stdout;
-  const colour = stream.isTTY && !process.env['NO_COLOR'];
-  stream.write(outcome.text(colour ? coloured : plain));
+  stream.write(outcome.text(paintFor(stream)));
 }

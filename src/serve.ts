@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '#src/config.ts';
 import { checkProtection, probeIsolation } from '#src/database/protection.ts';
 import { startDemo } from '#src/demo/start.ts';
@@ -13,11 +14,17 @@ export interface RunningServer {
   services: Services;
   /** The issuer that it answers as. */
   issuer: string;
-  /** Takes no new requests, finishes those under way, closes the database. Can be called twice. */
+  /**
+   * Is ready no more; in production it then takes requests for five seconds more. Finishes those under way, closes the
+   * database. Can be called twice.
+   */
   stop(): Promise<void>;
 }
 
-const drainMs = 25_000;
+/** So long a stopping process that is not ready any more still takes requests, until every proxy has heard of it. */
+const noticeMs = 5_000;
+/** So long the requests under way may then take. With the notice it fits into the 30 seconds that orchestrators give. */
+const drainMs = 20_000;
 
 /** Raised when the database would not keep tenants apart; names each table or role. */
 export class UnprotectedDatabaseError extends Error {
@@ -38,6 +45,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     requestTimeout: 30_000,
     keepAliveTimeout: 65_000,
   });
+  server.on('request', answerStarting);
   await listen(server, config);
   const issuer =
     config.port === 0
@@ -64,13 +72,28 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
   const provider = await makeLiveProvider(services);
   const jobs = startJobs(services);
   let accepting = true;
+  const underWay = new Set<ServerResponse>();
+  server.off('request', answerStarting);
+  server.on('request', (_req, res) => {
+    underWay.add(res);
+    res.once('close', () => underWay.delete(res));
+    if (!accepting) {
+      res.setHeader('connection', 'close');
+    }
+  });
   server.on('request', makeApp({ services, provider, accepting: () => accepting }).callback());
   log.info({ issuer: config.issuer, port: (server.address() as AddressInfo).port }, 'ready');
 
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     accepting = false;
-    await jobs.stop();
+    // Whoever keeps its connection would ask on it again.
+    for (const res of underWay) {
+      if (!res.headersSent) {
+        res.setHeader('connection', 'close');
+      }
+    }
+    await Promise.all([jobs.stop(), config.production ? delay(noticeMs) : undefined]);
     await closeServer(server);
     provider.stop();
     await services.close();
@@ -106,6 +129,16 @@ export async function serve(config: Config, log: Log, stdout = process.stdout): 
     log.error({ err }, 'the demo did not start; the server runs without it'),
   );
   await stopped.promise;
+}
+
+/** Until the app is there: a probe that comes while the database migrates gets an answer, not a silence. */
+function answerStarting(req: IncomingMessage, res: ServerResponse) {
+  const alive = req.url === '/healthz';
+  res.writeHead(alive ? 200 : 503, {
+    'content-type': 'application/json; charset=utf-8',
+    ...(alive ? {} : { 'retry-after': '2' }),
+  });
+  res.end(JSON.stringify(alive ? { status: 'ok' } : { error: 'temporarily_unavailable' }));
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {

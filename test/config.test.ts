@@ -40,7 +40,7 @@ test('runs with nothing set: embedded database, demo, loopback', () => {
     production: false,
     dataDir: '.data',
     demo: true,
-    logLevel: 'info',
+    logLevel: 'warn',
     database: { mode: 'embedded' },
     redisUrl: undefined,
     masterKeys: undefined,

@@ -1,8 +1,9 @@
 import { applyConfiguration } from '#src/domain/configuration/apply.ts';
 import type { ConfigurationServices } from '#src/domain/configuration/plan.ts';
 import type { Configuration } from '#src/domain/configuration/schema.ts';
+import type { Paint } from '#src/lib/paint.ts';
 import { countChanges, presentChanges } from './changes.ts';
-import { alignColumns, type Outcome, type Paint } from './outcome.ts';
+import { alignColumns, type Outcome } from './outcome.ts';
 
 /** `tessera apply FILE`: makes the database hold what the file says and shows the secrets that were made, this once. */
 export async function apply(services: ConfigurationServices, configuration: Configuration): Promise<Outcome> {

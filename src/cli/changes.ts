@@ -1,5 +1,6 @@
 import type { Change } from '#src/domain/configuration/change.ts';
-import { alignColumns, type Paint } from './outcome.ts';
+import type { Paint } from '#src/lib/paint.ts';
+import { alignColumns } from './outcome.ts';
 
 const signs = { create: '+', update: '~' } as const;
 const styles = { create: 'green', update: 'yellow' } as const;

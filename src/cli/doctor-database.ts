@@ -72,7 +72,7 @@ export async function checkRole({ db, runtimeRole }: OpenedDatabase): Promise<Fi
     : { status: 'fail', message: problems.join('; '), variable: 'DATABASE_URL' };
 }
 
-export async function checkMigrations({ db }: OpenedDatabase): Promise<Finding> {
+export async function checkMigrations({ db, embeddedUrl }: OpenedDatabase): Promise<Finding> {
   try {
     const pending = await pendingMigrations(db.pool);
     return pending.length === 0
@@ -80,7 +80,7 @@ export async function checkMigrations({ db }: OpenedDatabase): Promise<Finding> 
       : {
           status: 'fail',
           message: `the database lacks ${pending.join(', ')}: run tessera migrate`,
-          variable: 'MIGRATION_DATABASE_URL',
+          ...(embeddedUrl ? {} : { variable: 'MIGRATION_DATABASE_URL' }),
         };
   } catch (error) {
     if (error instanceof MigrationError) {

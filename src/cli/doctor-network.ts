@@ -17,7 +17,7 @@ export async function checkIssuer({ issuer }: Pick<Config, 'issuer'>): Promise<F
   } catch (error) {
     return {
       status: 'warn',
-      message: `${issuer} cannot be reached from here (${describeError(error)})`,
+      message: `${issuer} cannot be reached from here (${describeError((error as Error).cause ?? error)})`,
       variable: 'ISSUER',
     };
   }
@@ -30,7 +30,7 @@ export async function checkIssuer({ issuer }: Pick<Config, 'issuer'>): Promise<F
 
 function findResponseProblem({ status, headers }: Response, issuer: string): Finding | undefined {
   if (status === 421) {
-    const message = `the proxy before ${issuer} must hand on the Host header as it is (${new URL(issuer).host})`;
+    const message = `${issuer} refuses its own name: the server runs with another ISSUER, or the proxy before it changes Host`;
     return { status: 'fail', message, variable: 'ISSUER' };
   }
   if (status >= 300 && status < 400) {
@@ -90,6 +90,8 @@ export async function checkRedis({ redisUrl }: Pick<Config, 'redisUrl'>): Promis
     connectTimeout: patienceMs,
     commandTimeout: patienceMs,
     maxRetriesPerRequest: 0,
+    // It would ask a server that is still loading for ever.
+    enableReadyCheck: false,
     retryStrategy: () => null,
   });
   let reason: unknown;

@@ -1,5 +1,6 @@
 import type { Config } from '#src/config.ts';
 import type { OpenedDatabase } from '#src/database/open.ts';
+import type { Paint } from '#src/lib/paint.ts';
 import { describeError } from './describe-error.ts';
 import {
   checkClock,
@@ -13,7 +14,7 @@ import {
 } from './doctor-database.ts';
 import { checkIssuer, checkRedis, checkSmtp } from './doctor-network.ts';
 import { checkPooler } from './doctor-pooler.ts';
-import { alignColumns, type Outcome, type Paint } from './outcome.ts';
+import { alignColumns, type Outcome } from './outcome.ts';
 
 export interface Finding {
   status: 'ok' | 'warn' | 'fail';

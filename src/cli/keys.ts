@@ -1,8 +1,9 @@
 import { withTenant } from '#src/database/tenant.ts';
 import { ensureSigningKeys, type Rotation, rotateSigningKeys } from '#src/domain/keys/signing-keys.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
+import type { Paint } from '#src/lib/paint.ts';
 import type { Services } from '#src/services.ts';
-import { alignColumns, type Outcome, type Paint } from './outcome.ts';
+import { alignColumns, type Outcome } from './outcome.ts';
 
 /** `tessera keys rotate`: plans the change of the signing keys, or with `atOnce` makes it now. */
 export async function rotateKeys(

@@ -1,4 +1,4 @@
-import { styleText } from 'node:util';
+import type { Paint } from '#src/lib/paint.ts';
 
 /** What a command answers: a document for machines, or the text of the same for people. */
 export interface Outcome {
@@ -9,11 +9,6 @@ export interface Outcome {
   refused?: true;
   text(paint: Paint): string;
 }
-
-export type Paint = (style: 'green' | 'yellow' | 'red' | 'dim' | 'bold', text: string) => string;
-
-export const plain: Paint = (_, text) => text;
-export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false });
 
 /** Rows as lines with aligned columns; the last column is not filled up. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {

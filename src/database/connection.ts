@@ -28,32 +28,32 @@ export interface Statement {
   values?: readonly unknown[];
 }
 
-/** Runs one statement on the connection, prepared by name where `prepared` allows. Statements leave in order without waiting. */
+/**
+ * Runs one statement on the connection, prepared by name where `prepared` allows. Statements leave in order without waiting.
+ * One that takes longer than `query_timeout` (milliseconds; default: that of the pool) fails and breaks the connection.
+ */
 export function runStatement<Row extends pg.QueryResultRow>(
   client: pg.ClientBase,
   { text, values = [] }: Statement,
   prepared: boolean,
+  query_timeout?: number,
 ): Promise<pg.QueryResult<Row>> {
   const name = prepared ? preparedName(text) : undefined;
-  return client.query<Row>({ text, values: values as unknown[], ...(name === undefined ? {} : { name }) });
+  return client.query<Row>({
+    text,
+    values: values as unknown[],
+    ...(name === undefined ? {} : { name }),
+    ...(query_timeout === undefined ? {} : { query_timeout }),
+  });
 }
 
-/**
- * A Kysely instance that speaks over this one connection and opens no transaction of its own. Every query asks `assertOpen`
- * first, which throws once the connection may serve somebody else.
- */
+/** A Kysely instance whose statements all go through `run`, over one connection; it opens no transaction of its own. */
 export function bindKysely<Schema>(
-  client: pg.ClientBase,
-  { prepared, assertOpen }: { prepared: boolean; assertOpen: () => void },
+  run: (statement: Statement) => Promise<pg.QueryResult<pg.QueryResultRow>>,
 ): Kysely<Schema> {
   const connection: DatabaseConnection = {
     async executeQuery<Row>(query: CompiledQuery) {
-      assertOpen();
-      const result = await runStatement<pg.QueryResultRow>(
-        client,
-        { text: query.sql, values: query.parameters },
-        prepared,
-      );
+      const result = await run({ text: query.sql, values: query.parameters });
       return {
         rows: result.rows as Row[],
         ...(result.rowCount === null ? {} : { numAffectedRows: BigInt(result.rowCount) }),

@@ -54,6 +54,8 @@ export async function migrate({
     lock_timeout: 2_000,
     application_name: 'tessera migrate',
   });
+  // A lost connection fails the statement under way; heard by nobody it would end the process.
+  client.on('error', () => {});
   await client.connect();
   try {
     await client.query('set lock_timeout = 0');
@@ -102,7 +104,7 @@ async function applyOne(client: pg.Client, { name, sql, checksum }: Migration) {
     await record();
     await client.query('commit');
   } catch (cause) {
-    await client.query('rollback');
+    await client.query('rollback').catch(() => {});
     throw new MigrationError(`migration ${name} failed and left nothing behind`, { cause });
   }
 }

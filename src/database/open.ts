@@ -6,6 +6,7 @@ import { type MasterKey, makeMasterKeyText, parseMasterKeys } from '#src/lib/mas
 import { startEmbedded } from './embedded.ts';
 import { MigrationError, migrate, pendingMigrations } from './migrate.ts';
 import { type Database, makeDatabase } from './pool.ts';
+import { isDatabaseUnavailable } from './unavailable.ts';
 
 export interface OpenedDatabase {
   db: Database;
@@ -40,8 +41,24 @@ export async function openDatabase(
     return opened;
   } catch (error) {
     await opened.close();
-    throw error;
+    throw cannotBeUsed(error)
+      ? new Error(`the database of ${nameUrl(opened)} cannot be used`, { cause: error })
+      : error;
   }
+}
+
+/** Away, or a wrong password, role or database name: its message alone names no setting. */
+function cannotBeUsed(error: unknown): boolean {
+  return (
+    isDatabaseUnavailable(error) || ['28000', '28P01', '3D000'].includes((error as { code: string }).code)
+  );
+}
+
+function nameUrl({ ownerUrl, embeddedUrl }: OpenedDatabase): string {
+  if (embeddedUrl) {
+    return 'the data directory';
+  }
+  return ownerUrl === undefined ? 'DATABASE_URL' : 'MIGRATION_DATABASE_URL';
 }
 
 async function bringUpToDate({ db, ownerUrl, runtimeUrl, runtimeRole }: OpenedDatabase, log: Log) {

@@ -157,11 +157,11 @@ export const roleRules = `
     union all
     select datdba, format('owns database %s', datname) from pg_database where datname = current_database()
     union all
-    select relowner, format('owns table %s', relname)
-    from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm')
+    select relowner, 'owns tables ' || string_agg(relname, ', ' order by relname)
+    from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm') group by 1
     union all
-    select proowner, format('owns function %s', oid::regprocedure)
-    from pg_proc where pronamespace = 'public'::regnamespace
+    select proowner, 'owns functions ' || string_agg(oid::regprocedure::text, ', ' order by proname)
+    from pg_proc where pronamespace = 'public'::regnamespace group by 1
   )
   select format('role %s %s', me.rolname, power) as problem from me join powers using (oid)
   union all

@@ -11,13 +11,22 @@ import {
   tablesWithoutTenant,
   tenantTables,
 } from './protection-rules.ts';
+import { findVersionProblem } from './server-version.ts';
 
 /**
  * What is wrong with the protection of the database that the pool is connected to, as sentences that name the table, policy
  * or role; empty when nothing is. The server does not start on a problem. Reads catalogues only.
  */
 export async function checkProtection(db: Database): Promise<string[]> {
-  return [...(await checkRuntimeRole(db)), ...(await checkTables(db))];
+  return [...(await checkServer(db)), ...(await checkRuntimeRole(db)), ...(await checkTables(db))];
+}
+
+async function checkServer({ pool }: Database): Promise<string[]> {
+  const { rows } = await pool.query<{ version: number }>(
+    "select current_setting('server_version_num')::int as version",
+  );
+  const problem = findVersionProblem(rows[0]!.version);
+  return problem === undefined ? [] : [problem];
 }
 
 /** The part of `checkProtection` about the role that the pool logs in as. */

@@ -43,15 +43,23 @@ export interface OpenTransaction {
   rollback(): Promise<void>;
 }
 
+/** How long a request may spend in one transaction, the wait for its connection included. Milliseconds. */
+export const requestMs = 5_500;
+
+/** Still tried after the time is over: a rollback that comes through saves the connection. Milliseconds. */
+const rollbackMs = 500;
+
 /**
  * Opens a transaction on a connection of the pool. `begin` and the settings are one message, and nothing waits for it: the
- * first statement follows in the same flight. What fails is reported by the statement behind it, or by `commit`.
+ * first statement follows in the same flight. What fails is reported by the statement behind it, or by `commit`. What is not
+ * over `within` that many milliseconds (default: each statement has the limit of the pool) fails, and its connection is closed.
  */
 export async function openTransaction(
   pool: pg.Pool,
   prepared: boolean,
-  first: { tenant_id?: string | undefined; key?: Buffer | undefined },
+  first: { tenant_id?: string | undefined; key?: Buffer | undefined; within?: number | undefined },
 ): Promise<OpenTransaction> {
+  const endsAt = first.within === undefined ? undefined : performance.now() + first.within;
   const sent: Promise<unknown>[] = [];
   let tenant: string | undefined;
   let bound: TenantTx | undefined;
@@ -84,7 +92,17 @@ export async function openTransaction(
     settings.push(`set_config('app.presented_key', '${first.key.toString('hex')}', true)`);
   }
   const client = await pool.connect();
-  note(client.query(settings.length ? `begin; select ${settings.join(', ')}` : 'begin'));
+  const send = <Row extends pg.QueryResultRow>(
+    statement: Statement,
+    { named = false, least = 1 }: { named?: boolean; least?: number } = {},
+  ) =>
+    runStatement<Row>(
+      client,
+      statement,
+      named && prepared,
+      endsAt === undefined ? undefined : Math.max(least, endsAt - performance.now()),
+    );
+  note(send({ text: settings.length ? `begin; select ${settings.join(', ')}` : 'begin' }));
 
   const end = async (command: 'commit' | 'rollback') => {
     if (ended) {
@@ -93,7 +111,7 @@ export async function openTransaction(
     ended = true;
     let result: pg.QueryResult;
     try {
-      result = await client.query(command);
+      result = await send({ text: command }, { least: command === 'rollback' ? rollbackMs : 1 });
     } catch (error) {
       client.release(error instanceof Error ? error : true);
       throw error;
@@ -113,7 +131,10 @@ export async function openTransaction(
         throw new Error('the tenant of this transaction is not known yet');
       }
       if (!bound) {
-        bound = bindKysely<Schema>(client, { prepared, assertOpen }) as TenantTx;
+        bound = bindKysely<Schema>((statement) => {
+          assertOpen();
+          return send(statement, { named: true });
+        }) as TenantTx;
         tenantOf.set(bound, tenant);
       }
       return bound;
@@ -127,15 +148,15 @@ export async function openTransaction(
       }
       assertOpen();
       bindTenant(tenant_id);
-      note(client.query(`select set_config('app.current_tenant_id', '${tenant}', true)`));
+      note(send({ text: `select set_config('app.current_tenant_id', '${tenant}', true)` }));
     },
     presentKey(key) {
       assertOpen();
-      note(client.query(`select set_config('app.presented_key', '${key.toString('hex')}', true)`));
+      note(send({ text: `select set_config('app.presented_key', '${key.toString('hex')}', true)` }));
     },
     run(statement) {
       assertOpen();
-      return note(runStatement(client, statement, prepared));
+      return note(send(statement, { named: true }));
     },
     async commit() {
       await end('commit');
@@ -147,13 +168,14 @@ export async function openTransaction(
 
 /**
  * Runs `work` in one transaction under the tenant (`app.current_tenant_id`, transaction-local) and commits; rolls back when it
- * throws. Given an open `TenantTx` it joins that transaction, and refuses when it runs under another tenant.
+ * throws. Given an open `TenantTx` it joins that transaction, and refuses when it runs under another tenant. `within` as of
+ * `openTransaction`.
  */
 export async function withTenant<T>(
   at: Database | TenantTx,
   tenant_id: string,
   work: (tx: TenantTx) => Promise<T>,
-  { aux = false }: { aux?: boolean } = {},
+  { aux = false, within }: { aux?: boolean; within?: number } = {},
 ): Promise<T> {
   if (!('pool' in at)) {
     if (tenantIdOf(at) !== tenant_id) {
@@ -161,7 +183,7 @@ export async function withTenant<T>(
     }
     return work(at);
   }
-  const open = await openTransaction(aux ? at.aux : at.pool, at.prepared, { tenant_id });
+  const open = await openTransaction(aux ? at.aux : at.pool, at.prepared, { tenant_id, within });
   let result: T;
   try {
     result = await work(open.tx());
@@ -179,7 +201,7 @@ export async function findTenantId(
   kind: 'slug' | 'domain' | 'client',
   key_hash: Buffer,
 ): Promise<string | undefined> {
-  const open = await openTransaction(db.aux, db.prepared, { key: key_hash });
+  const open = await openTransaction(db.aux, db.prepared, { key: key_hash, within: requestMs });
   const found = open.run<{ tenant_id: string }>({
     text: 'select tenant_id from directory where kind = $1 and key_hash = $2',
     values: [kind, key_hash],

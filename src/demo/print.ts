@@ -1,14 +1,6 @@
-import { styleText } from 'node:util';
+import type { Paint } from '#src/lib/paint.ts';
 import type { Demo } from './demo.ts';
 import type { Proof } from './proof.ts';
-
-/** Colour where a person looks and wants it. */
-export type Paint = (style: Parameters<typeof styleText>[0], text: string) => string;
-
-/** `styleText` itself honours NO_COLOR and a stream that is no terminal. */
-export function paintFor(stream: NodeJS.WriteStream): Paint {
-  return (style, text) => styleText(style, text, { stream });
-}
 
 /** The first thing that someone sees: one command for a token, what the token says, and the rows it opens. */
 export function printDemo(
@@ -25,7 +17,7 @@ export function printDemo(
   ];
   return [
     '',
-    `  ${paint('cyan', '▚')} ${paint('bold', 'Tessera')} is running at ${paint(['cyan', 'underline'], demo.issuer)}`,
+    `  ${paint('cyan', '▚')} ${paint('bold', 'Tessera')} is running at ${paint('cyan', demo.issuer)}`,
     '',
     heading('A token in one command'),
     `    ${paint('green', `${curl[0]} \\\n      ${curl[1]}`)}`,

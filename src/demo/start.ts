@@ -1,8 +1,9 @@
 import { startEmbedded } from '#src/database/embedded.ts';
+import { paintFor } from '#src/lib/paint.ts';
 import type { Services } from '#src/services.ts';
 import { demoFile, ensureDemo } from './demo.ts';
 import { startDemoOrders } from './orders.ts';
-import { paintFor, printDemo } from './print.ts';
+import { printDemo } from './print.ts';
 import { proveIsolation } from './proof.ts';
 
 /** Makes the demo where it is missing, runs the example API beside the server, and prints what a first token opens. */

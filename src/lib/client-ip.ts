@@ -16,11 +16,11 @@ export const unknownAddress = '0.0.0.0';
  * proxies write, to the first hop that is not trusted; when all are trusted it is the left-most. An entry
  * that is not a bare address ends the reading and gives the peer: whatever the header holds, this never throws.
  */
-export const resolveClientIp = (request: {
+export function resolveClientIp(request: {
   peer: string | undefined;
   forwardedFor: string | undefined;
   trustedProxies: readonly Cidr[];
-}): string => {
+}): string {
   const peer = parseAddress(request.peer ?? '');
   if (!peer) return unknownAddress;
   if (!request.forwardedFor || !isWithin(peer, request.trustedProxies)) return peer.toString();
@@ -33,16 +33,16 @@ export const resolveClientIp = (request: {
     if (!isWithin(hop, request.trustedProxies)) break;
   }
   return hop.toString();
-};
+}
 
 /** Tells whether `ip` lies in one of the networks; false for an empty list and for what is no address. */
-export const ipAllowed = (ip: string, cidrs: readonly Cidr[]): boolean => {
+export function ipAllowed(ip: string, cidrs: readonly Cidr[]): boolean {
   const address = parseAddress(ip);
   return address !== undefined && isWithin(address, cidrs);
-};
+}
 
 /** Gives the network that `10.0.0.0/8`, `2001:db8::/32` or a single address names, undefined for anything else. */
-export const parseCidr = (text: string): Cidr | undefined => {
+export function parseCidr(text: string): Cidr | undefined {
   const [ip, prefix, ...rest] = text.split('/');
   if (ip === undefined || rest.length > 0 || !isBareIp(ip)) return undefined;
 
@@ -56,7 +56,7 @@ export const parseCidr = (text: string): Cidr | undefined => {
     return [address.toIPv4Address(), bits - 96];
   }
   return [address, bits];
-};
+}
 
 const isWithin = (address: Address, cidrs: readonly Cidr[]): boolean =>
   cidrs.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));

@@ -10,7 +10,7 @@ const pattern = /^P(?=\d|T)(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M
  * Refuses years, months and weeks, whose length depends on the calendar or on habit, and fractions,
  * signs and lower case, by throwing a DurationError.
  */
-export const parseDuration = (text: string): number => {
+export function parseDuration(text: string): number {
   const parts = pattern.exec(text);
   if (!parts) {
     throw new DurationError(
@@ -24,4 +24,4 @@ export const parseDuration = (text: string): number => {
     number,
   ];
   return days * 86_400 + hours * 3_600 + minutes * 60 + seconds;
-};
+}

@@ -12,7 +12,7 @@ const asciiDomain = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9
  * literals, domains without a dot or ending in a number, control and format characters (bidirectional, zero
  * width), spaces inside, a local part over 64 or an address over 254 bytes (RFC 5321 4.5.3.1, RFC 6531 3.3).
  */
-export const normaliseEmail = (input: string): string | undefined => {
+export function normaliseEmail(input: string): string | undefined {
   // Longer than any address, and bounded before normalisation, which can lengthen a text.
   if (input.length > 1_000 || /[\p{Cc}\p{Cf}]/u.test(input)) return undefined;
 
@@ -27,7 +27,7 @@ export const normaliseEmail = (input: string): string | undefined => {
 
   const address = `${local}@${ascii}`;
   return Buffer.byteLength(address) > 254 ? undefined : address;
-};
+}
 
 // Without a locale, so that I becomes i everywhere; composed again, since lower case can decompose.
 const foldCase = (text: string): string => text.normalize('NFKC').toLowerCase().normalize('NFKC');

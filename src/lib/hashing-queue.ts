@@ -24,12 +24,12 @@ export type StartTimer = (ms: number, callback: () => void) => () => void;
  * that a flood of sign-ins cannot take every thread and all memory: at most `concurrency` jobs run and
  * `maxWaiting` wait, none longer than `maxWaitMs`. Time comes from `startTimer`, which tests replace.
  */
-export const makeHashingQueue = (options: {
+export function makeHashingQueue(options: {
   concurrency: number;
   maxWaiting: number;
   maxWaitMs: number;
   startTimer?: StartTimer;
-}): HashingQueue => {
+}): HashingQueue {
   const { concurrency, maxWaiting, maxWaitMs, startTimer = startNodeTimer } = options;
   const waiting = new Set<() => void>();
   let running = 0;
@@ -70,7 +70,7 @@ export const makeHashingQueue = (options: {
     },
     depth: () => waiting.size,
   };
-};
+}
 
 const startNodeTimer: StartTimer = (ms, callback) => {
   const timer = setTimeout(callback, ms);

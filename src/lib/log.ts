@@ -24,7 +24,7 @@ export const redactedNames = [
  * into a message. The text of a message is not searched: put values in fields. Own code, since the paths
  * with wildcards that pino offers cost some fifteen times as much per line and tell spellings apart.
  */
-export const makeLog = (options: { level: string; destination?: pino.DestinationStream }): Log => {
+export function makeLog(options: { level: string; destination?: pino.DestinationStream }): Log {
   const log = pino(
     {
       level: options.level,
@@ -48,7 +48,7 @@ export const makeLog = (options: { level: string; destination?: pino.Destination
     return child.call(this, redactFields(bindings), childOptions);
   };
   return Object.assign(log, { child: redactingChild });
-};
+}
 
 type ChildOf = (this: Log, bindings: pino.Bindings, options?: pino.ChildLoggerOptions) => Log;
 
@@ -58,7 +58,7 @@ const redacted: ReadonlySet<string> = new Set(redactedNames.map(spelling));
 
 const redactFields = (fields: object) => redact(fields, 0) as Record<string, unknown>;
 
-const redact = (value: unknown, depth: number): unknown => {
+function redact(value: unknown, depth: number): unknown {
   if (value === null || typeof value !== 'object') return value;
   if (depth > maxDepth) return '[deep]';
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
@@ -74,7 +74,7 @@ const redact = (value: unknown, depth: number): unknown => {
     result[name] = hidden && field !== undefined ? '[redacted]' : redact(field, depth + 1);
   }
   return result;
-};
+}
 
 const describeError = (error: Error) => ({
   ...error,

@@ -28,7 +28,7 @@ const cipher = 'aes-256-gcm';
  * Seals with the first key, by AES-256-GCM (NIST SP 800-38D) with a random nonce, bound to its place.
  * Layout: version (1 byte), length of the key id (1), key id, nonce (12), tag (16), ciphertext.
  */
-export const seal = (keys: readonly MasterKey[], plaintext: Uint8Array, associated: SealedPlace): Buffer => {
+export function seal(keys: readonly MasterKey[], plaintext: Uint8Array, associated: SealedPlace): Buffer {
   const [newest] = keys;
   if (!newest) throw new Error('sealing needs a master key');
 
@@ -39,14 +39,14 @@ export const seal = (keys: readonly MasterKey[], plaintext: Uint8Array, associat
   encryption.setAAD(encodeAssociated(header, associated));
   const ciphertext = Buffer.concat([encryption.update(plaintext), encryption.final()]);
   return Buffer.concat([header, nonce, encryption.getAuthTag(), ciphertext]);
-};
+}
 
 /**
  * Opens what `seal` gave, with the key that it names, old or new.
  * Throws a SealError: `unknown_master_key` when that key is not among `keys`, `seal_broken` when the value
  * was changed, cut short or moved to another place.
  */
-export const open = (keys: readonly MasterKey[], sealed: Uint8Array, associated: SealedPlace): Buffer => {
+export function open(keys: readonly MasterKey[], sealed: Uint8Array, associated: SealedPlace): Buffer {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
   const headerEnd = 2 + (bytes[1] ?? 0);
   const nonceEnd = headerEnd + nonceBytes;
@@ -69,7 +69,7 @@ export const open = (keys: readonly MasterKey[], sealed: Uint8Array, associated:
   } catch {
     throw broken();
   }
-};
+}
 
 /** Gives a new random key as `id:base64`, the form that `parseMasterKeys` reads. */
 export const makeMasterKeyText = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
@@ -79,9 +79,9 @@ export const makeMasterKeyText = (id: string): string => `${id}:${randomBytes(32
  * found: ids that are malformed or repeated, keys that are not 32 bytes or that no random source would give.
  * The problems name a key by its id or position and never show it.
  */
-export const parseMasterKeys = (
+export function parseMasterKeys(
   text: string,
-): { ok: true; keys: readonly [MasterKey, ...MasterKey[]] } | { ok: false; problems: string[] } => {
+): { ok: true; keys: readonly [MasterKey, ...MasterKey[]] } | { ok: false; problems: string[] } {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '');
   const problems: string[] = [];
   const keys: MasterKey[] = [];
@@ -104,10 +104,10 @@ export const parseMasterKeys = (
   if (problems.length > 0) return { ok: false, problems };
   if (!newest) return { ok: false, problems: ['holds no key'] };
   return { ok: true, keys: [newest, ...older] };
-};
+}
 
 // A random key passes each of these tests but once in more than 10^12.
-const findFlaw = (bytes: Buffer): string | undefined => {
+function findFlaw(bytes: Buffer): string | undefined {
   if (bytes.length !== 32) return `is ${bytes.length} bytes long instead of 32`;
   if (new Set(bytes).size < 16 || bytes.subarray(0, 16).equals(bytes.subarray(16))) {
     return 'is weak: its bytes repeat';
@@ -118,7 +118,7 @@ const findFlaw = (bytes: Buffer): string | undefined => {
     return 'is weak: its bytes count up';
   }
   return undefined;
-};
+}
 
 const broken = () => new SealError('seal_broken', 'the sealed value was changed, cut short or moved');
 

@@ -1,8 +1,11 @@
-import type { Account, KoaContextWithOIDC } from 'oidc-provider';
+import type { Account, Client, KoaContextWithOIDC } from 'oidc-provider';
 import { isTenantId as isUuid } from '#src/database/tenant.ts';
 import type { Catalogue } from '#src/domain/catalogue/catalogue.ts';
+import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import { findUser, type User } from '#src/domain/users/users.ts';
+import { clientMembers } from './client-metadata.ts';
 import { requestTenantId, requestTx } from './request-store.ts';
+import { mayServe } from './tenancy.ts';
 
 export type UserAccount = Account & { user: User };
 
@@ -15,10 +18,10 @@ export const claims = {
 
 /**
  * The user of this `sub` in the request's tenant. Undefined, and so no token, when unknown, of another tenant, or not active,
- * or when the tenant is not.
+ * or when the tenant is not, or may not use the client.
  */
 export function makeFindAccount(catalogue: Catalogue) {
-  return async (_ctx: KoaContextWithOIDC, sub: string): Promise<UserAccount | undefined> => {
+  return async (ctx: KoaContextWithOIDC, sub: string): Promise<UserAccount | undefined> => {
     const tenant_id = requestTenantId();
     if (tenant_id === undefined || !isUuid(sub)) {
       return undefined;
@@ -27,7 +30,7 @@ export function makeFindAccount(catalogue: Catalogue) {
       catalogue.findTenant(tenant_id),
       requestTx().then((tx) => findUser(tx, sub)),
     ]);
-    if (tenant?.status !== 'active' || user?.status !== 'active') {
+    if (tenant?.status !== 'active' || user?.status !== 'active' || !mayUse(ctx.oidc.client, tenant)) {
       return undefined;
     }
     return {
@@ -45,6 +48,12 @@ export function makeFindAccount(catalogue: Catalogue) {
       },
     };
   };
+}
+
+/** A shared client that may not serve the tenant any more knows none of its users. */
+function mayUse(client: Client | undefined, tenant: Tenant): boolean {
+  const members = client && clientMembers(client);
+  return !members?.shared || mayServe(members, tenant);
 }
 
 /** The account that the library loaded for this request. */

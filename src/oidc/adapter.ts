@@ -1,10 +1,10 @@
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Database } from '#src/database/pool.ts';
-import { withTenant } from '#src/database/tenant.ts';
+import { requestMs, withTenant } from '#src/database/tenant.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
-import { requestStore, runInTenant, sendInTenant, setRequestTenant } from './request-store.ts';
+import { noteFailure, requestStore, runInTenant, sendInTenant, setRequestTenant } from './request-store.ts';
 import { lockFamily, readStoredRow, type StoredRow, selectByUid } from './stored-objects.ts';
 
 export interface AdapterDependencies {
@@ -39,6 +39,10 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
 
   return {
     async upsert(id, payload, expiresIn) {
+      if (model === 'Session' && !payload.accountId && !payload.state) {
+        // Nobody is signed in, and nothing is asked of the session: there is nothing to find again.
+        return;
+      }
       const store = requestStore();
       // A pushed request of a shared client comes before its tenant is known: it waits at the platform.
       if (store.tenant_id === undefined) {
@@ -95,6 +99,7 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       });
     },
     async revokeByGrantId(grantId) {
+      requestStore().revoked = true;
       const grant_key = cipher.key('Grant', grantId);
       await sendInTenant({ text: lockFamily, values: [grant_key] });
       await sendInTenant({
@@ -116,27 +121,29 @@ function replayAdapter(db: Database, cipher: ProtocolCipher): Adapter {
       const key = cipher.key('ReplayDetection', id);
       const exp = Math.floor(Date.now() / 1000) + replayWindowSeconds;
       const sealed = cipher.seal({}, { tenant_id: platformTenantId, key });
-      const taken = await withTenant(
-        db,
-        platformTenantId,
-        (tx) =>
-          tx
-            .insertInto('protocol_store')
-            .values({
-              key,
-              model: 'ReplayDetection',
-              sealed_payload: sealed,
-              expires_at: new Date(exp * 1000),
-            })
-            .onConflict((conflict) =>
-              conflict
-                .columns(['tenant_id', 'key'])
-                .doUpdateSet({ expires_at: new Date(exp * 1000) })
-                .where('protocol_store.expires_at', '<=', new Date()),
-            )
-            .executeTakeFirst(),
-        { aux: true },
-      );
+      const mark = () =>
+        withTenant(
+          db,
+          platformTenantId,
+          (tx) =>
+            tx
+              .insertInto('protocol_store')
+              .values({
+                key,
+                model: 'ReplayDetection',
+                sealed_payload: sealed,
+                expires_at: new Date(exp * 1000),
+              })
+              .onConflict((conflict) =>
+                conflict
+                  .columns(['tenant_id', 'key'])
+                  .doUpdateSet({ expires_at: new Date(exp * 1000) })
+                  .where('protocol_store.expires_at', '<=', new Date()),
+              )
+              .executeTakeFirst(),
+          { aux: true, within: requestMs },
+        );
+      const taken = await noteFailure(mark);
       return taken.numInsertedOrUpdatedRows === 1n ? undefined : { jti: id, exp };
     },
     // The mark outlives what it guards already.
@@ -145,7 +152,7 @@ function replayAdapter(db: Database, cipher: ProtocolCipher): Adapter {
 }
 
 function clientAdapter(findClient: AdapterDependencies['findClient']): Adapter {
-  return { ...refusingAdapter('Client'), find: (client_id) => findClient(client_id) };
+  return { ...refusingAdapter('Client'), find: (client_id) => noteFailure(() => findClient(client_id)) };
 }
 
 function refusingAdapter(model: string): Adapter {

@@ -1,4 +1,4 @@
-import Provider, { type Configuration, interactionPolicy, type JWKS } from 'oidc-provider';
+import Provider, { type Configuration, type JWKS, type KoaContextWithOIDC } from 'oidc-provider';
 import type { ServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import type { SigningKeySet } from '#src/domain/keys/signing-keys.ts';
 import type { Services } from '#src/services.ts';
@@ -10,15 +10,16 @@ import { cookieConfiguration, makeCookies } from './cookies.ts';
 import { logProviderEvents } from './events.ts';
 import { loadExistingGrant } from './grants.ts';
 import { useHashedClientSecrets } from './hashed-client-secret.ts';
+import { makeInteractionPolicy } from './interaction-policy.ts';
 import { logoutSource, postLogoutSuccessSource, renderError, renderLogoutChoice } from './pages.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
+import { checkRequest } from './request-rules.ts';
 import { requestTenantId } from './request-store.ts';
 import { useRequestTransactions } from './request-transaction.ts';
 import { makeResourceIndicators } from './resources.ts';
 import { routes } from './routes.ts';
 import { makeStoredObjects } from './stored-objects.ts';
 import { makeTenancy } from './tenancy.ts';
-import { checkTenantParameter } from './tenant-parameter.ts';
 import { tokens } from './tokens.ts';
 
 const asymmetric = ['ES256', 'PS256', 'EdDSA'] as const;
@@ -52,8 +53,8 @@ export function makeProvider({ services, secrets, cipher, keys }: ProviderDepend
     findAccount: makeFindAccount(catalogue),
     jwks: { keys: keys.keys.map(({ private_jwk }) => private_jwk) } as unknown as JWKS,
     extraParams: {
-      tenant: (_ctx: unknown, value: string | undefined, client: object) =>
-        checkTenantParameter(catalogue, value, client),
+      // Called for every request, with the parameter or without.
+      tenant: (ctx: KoaContextWithOIDC) => checkRequest(catalogue, ctx),
     },
   } as unknown as Configuration);
   // What it trusts was checked by our app: it replaces every forwarded header by its own.
@@ -107,7 +108,7 @@ const settings = {
     client.clientAuthMethod === 'none' &&
     (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
   interactions: {
-    policy: interactionPolicy.base(),
+    policy: makeInteractionPolicy(),
     url: (_ctx: unknown, interaction: { prompt: { name: string }; uid: string }) =>
       `/${interaction.prompt.name}/${interaction.uid}`,
   },
@@ -116,17 +117,23 @@ const settings = {
 };
 
 function makeFeatures({ catalogue }: Services, secrets: ServerSecrets) {
+  const findAccount = makeFindAccount(catalogue);
   return {
     // The library's development pages sign in anybody.
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
     // Proofs are checked against a nonce that all nodes can make; it is offered, not required.
     dPoP: { enabled: true, nonceSecret: secrets.dpop_nonce, allowReplay: false },
-    // The default shows any token to any confidential client.
+    // The default shows any token to any confidential client, and of any person.
     introspection: {
       enabled: true,
-      allowedPolicy: async (_ctx: unknown, client: { clientId: string }, token: { clientId?: string }) =>
-        token.clientId === client.clientId,
+      allowedPolicy: async (
+        ctx: KoaContextWithOIDC,
+        client: { clientId: string },
+        token: { clientId?: string; accountId?: string },
+      ) =>
+        token.clientId === client.clientId &&
+        (token.accountId === undefined || (await findAccount(ctx, token.accountId)) !== undefined),
     },
     pushedAuthorizationRequests: { enabled: true, allowUnregisteredRedirectUris: false },
     resourceIndicators: makeResourceIndicators(catalogue),

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
 import type { Statement } from '#src/database/connection.ts';
 import type { Database } from '#src/database/pool.ts';
-import { type OpenTransaction, openTransaction, type TenantTx } from '#src/database/tenant.ts';
+import { type OpenTransaction, openTransaction, requestMs, type TenantTx } from '#src/database/tenant.ts';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import type { StoredRow } from './stored-objects.ts';
 
@@ -23,6 +23,8 @@ export interface RequestStore {
   prefetched?: StoredRow;
   open?: Promise<OpenTransaction>;
   wrote: boolean;
+  /** Whether something was used a second time: what that ended stays ended though the request is refused. */
+  revoked?: true;
   /** The first failure of the database in this request; the answer is then 503 whatever the library made of it. */
   failure?: unknown;
 }
@@ -88,7 +90,7 @@ async function openFor(store: RequestStore, key?: Buffer): Promise<OpenTransacti
     const { tenant_id } = store;
     // A known tenant sees its own rows and no other's, whatever is presented.
     const first = tenant_id === undefined ? { key } : { tenant_id };
-    store.open = openTransaction(store.db.pool, store.db.prepared, first);
+    store.open = openTransaction(store.db.pool, store.db.prepared, { ...first, within: requestMs });
     return store.open;
   }
   const open = await store.open;
@@ -114,7 +116,7 @@ export async function readByKey<Row extends { tenant_id: string } & pg.QueryResu
   statements: Statement[],
 ): Promise<Row | undefined> {
   const store = requestStore();
-  return guard(store, async () => {
+  return noteFailure(async () => {
     const open = await openFor(store, key);
     const results = await Promise.all(statements.map((statement) => open.run<Row>(statement)));
     const row = results.at(-1)!.rows[0];
@@ -131,19 +133,25 @@ export async function runInTenant<Row extends pg.QueryResultRow>(
   statement: Statement,
 ): Promise<pg.QueryResult<Row>> {
   const store = requestStore();
-  return guard(store, async () => (await openFor(store)).run<Row>(statement));
+  return noteFailure(async () => (await openFor(store)).run<Row>(statement));
 }
 
 /** Sends a write without waiting for its answer: it travels ahead of the commit, which reports its failure. */
 export async function sendInTenant(statement: Statement): Promise<void> {
   const store = requestStore();
-  await guard(store, async () => {
+  await noteFailure(async () => {
     store.wrote = true;
     void (await openFor(store)).run(statement);
   });
 }
 
-async function guard<T>(store: RequestStore, work: () => Promise<T>): Promise<T> {
+/** Keeps a failure for the answer, since the library may make a refusal of it. */
+export async function noteFailure<T>(work: () => Promise<T>): Promise<T> {
+  const store = requestStore();
+  if (store.failure !== undefined) {
+    // Waiting for the same again would only double the wait.
+    throw store.failure;
+  }
   try {
     return await work();
   } catch (error) {

@@ -5,7 +5,7 @@ import { isDatabaseUnavailable } from '#src/database/unavailable.ts';
 import { requestInfo } from '#src/lib/request-info.ts';
 import { allowFormTarget } from './form-target.ts';
 import { renderErrorPage } from './pages.ts';
-import { runWithRequestStore } from './request-store.ts';
+import { type RequestStore, requestStore, runWithRequestStore } from './request-store.ts';
 import type { Tenancy } from './tenancy.ts';
 
 /** Requests that use something up lock the rows they read: codes, refresh tokens, interactions, and the session they change. */
@@ -21,6 +21,12 @@ export function useRequestTransactions(
   provider: Provider,
   { db, tenancy }: { db: Database; tenancy: Tenancy },
 ): void {
+  // What failed outside of the store, such as the catalogue's reading: the library calls it an error of the server.
+  provider.on('server_error', (_ctx, error) => {
+    if (isDatabaseUnavailable(error)) {
+      requestStore().failure ??= error;
+    }
+  });
   provider.use(async (ctx, next) => {
     const { ip, log } = requestInfo(ctx.req);
     let failure: unknown;
@@ -35,9 +41,10 @@ export function useRequestTransactions(
           if (await tenancy.enter(ctx as KoaContextWithOIDC)) {
             await next();
             tenancy.leave(ctx as KoaContextWithOIDC);
+            leaveSessionCookie(ctx as KoaContextWithOIDC);
           }
           failure = store.failure;
-          return { result: undefined, keep: failure === undefined && ctx.status < 500 };
+          return { result: undefined, keep: failure === undefined && worthKeeping(ctx, store) };
         },
       );
     } catch (error) {
@@ -51,6 +58,35 @@ export function useRequestTransactions(
     }
     limitFormTargets(ctx as KoaContextWithOIDC);
   });
+}
+
+/**
+ * The library uses up a code or refresh token before it checks the resource asked for: what it refuses at the token endpoint is
+ * not kept, so that the client can ask again, but for what a reuse has ended.
+ */
+function worthKeeping(
+  { path, status }: { path: string; status: number },
+  { revoked }: RequestStore,
+): boolean {
+  return status < 400 || (status < 500 && (path !== '/token' || revoked === true));
+}
+
+/**
+ * Of two tabs that finish at once, the second still sends the session cookie that the first has just renewed. Nobody is signed
+ * in by that one, and the library would replace the cookie by an empty session: the browser keeps what it has instead.
+ */
+function leaveSessionCookie(ctx: KoaContextWithOIDC) {
+  const { session } = ctx.oidc ?? {};
+  if (!ctx.path.startsWith('/auth') || !session || session.accountId) {
+    return;
+  }
+  const name = ctx.oidc.provider.cookieName('session');
+  const lines = [ctx.response.get('set-cookie') ?? []].flat() as string[];
+  const kept = lines.filter((line) => !line.startsWith(`${name}=`) && !line.startsWith(`${name}.sig=`));
+  ctx.remove('set-cookie');
+  if (kept.length) {
+    ctx.set('set-cookie', kept);
+  }
 }
 
 function answerFailure(ctx: KoaContextWithOIDC, failure: unknown) {
@@ -75,13 +111,16 @@ function answer(ctx: KoaContextWithOIDC, status: number, error: string) {
 
 /**
  * form_post answers with a form to the client's redirect_uri; so does, by way of our own pages, a sign-in that replaces another
- * person's session. The URI was checked when the request came in.
+ * person's session, whose URI was checked when the request came in.
  */
 function limitFormTargets(ctx: KoaContextWithOIDC) {
   const { oidc } = ctx;
-  const redirect_uri = oidc?.redirectUriCheckPerformed
-    ? oidc.params?.['redirect_uri']
-    : oidc?.entities.Interaction?.params['redirect_uri'];
+  const asked = oidc?.params?.['redirect_uri'];
+  // An error that goes back to the client may come before the library's own check.
+  const redirect_uri =
+    typeof asked === 'string' && oidc.client?.redirectUriAllowed(asked)
+      ? asked
+      : oidc?.entities.Interaction?.params['redirect_uri'];
   if (ctx.response.is('html') && typeof redirect_uri === 'string') {
     allowFormTarget(ctx, redirect_uri);
   }

@@ -1,4 +1,4 @@
-import { openTransaction, withTenant } from '#src/database/tenant.ts';
+import { openTransaction, requestMs, withTenant } from '#src/database/tenant.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
 import { readByKey, requestStore } from './request-store.ts';
@@ -68,7 +68,7 @@ export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
     async readPushedRequest(request_uri) {
       const key = pushedKey(request_uri);
       const { db } = requestStore();
-      const open = await openTransaction(db.aux, db.prepared, { key });
+      const open = await openTransaction(db.aux, db.prepared, { key, within: requestMs });
       const found = open.run<StoredRow>({ text: selectByKey, values: [key] });
       await open.commit();
       const row = (await found).rows[0];
@@ -85,7 +85,7 @@ export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
         db,
         platformTenantId,
         (tx) => tx.deleteFrom('protocol_store').where('key', '=', key).returningAll().executeTakeFirst(),
-        { aux: true },
+        { aux: true, within: requestMs },
       );
       if (row) {
         const sealed_payload = cipher.seal(cipher.open(row.sealed_payload, row), { tenant_id, key });
@@ -97,7 +97,7 @@ export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
               .insertInto('protocol_store')
               .values({ ...row, tenant_id, sealed_payload })
               .execute(),
-          { aux: true },
+          { aux: true, within: requestMs },
         );
       }
     },

@@ -1,4 +1,5 @@
 import type { ParsedUrlQuery } from 'node:querystring';
+import { decodeProtectedHeader } from 'jose';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { isTenantId } from '#src/database/tenant.ts';
 import type { Catalogue } from '#src/domain/catalogue/catalogue.ts';
@@ -7,6 +8,8 @@ import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
 import type { CookieNames } from './cookies.ts';
+import { renderErrorPage } from './pages.ts';
+import { isIdTokenHeader } from './request-rules.ts';
 import { requestStore, setRequestTenant } from './request-store.ts';
 import type { StoredObjects } from './stored-objects.ts';
 
@@ -181,6 +184,10 @@ async function enterKnownTenant(catalogue: Catalogue): Promise<boolean> {
 
 async function enterLogout(dependencies: TenancyDependencies, ctx: Context): Promise<boolean> {
   const { catalogue, cookies, renderLogoutChoice } = dependencies;
+  if (!isIdTokenHeader(headerOfHint(single(ctx.query, 'id_token_hint')))) {
+    renderErrorPage(ctx, 400, 'invalid_request');
+    return false;
+  }
   const named = await namedInLogout(catalogue, ctx.query);
   const signedIn = named ? [] : await listSignedIn(dependencies, ctx);
   if (signedIn.length > 1) {
@@ -208,6 +215,15 @@ async function namedInLogout(catalogue: Catalogue, query: ParsedUrlQuery): Promi
   const client_id = single(query, 'client_id');
   const client = client_id === undefined ? undefined : await catalogue.findClient(client_id);
   return client && !client.shared ? catalogue.findTenant(client.tenant_id) : undefined;
+}
+
+/** What cannot be read is left to the library to refuse. */
+function headerOfHint(hint: string | undefined): { typ?: unknown } {
+  try {
+    return decodeProtectedHeader(hint ?? '');
+  } catch {
+    return {};
+  }
 }
 
 function tenantOfHint(hint: string | undefined): string | undefined {

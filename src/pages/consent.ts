@@ -30,6 +30,10 @@ async function decide(ctx: Context, dependencies: PageDependencies, step: Step) 
   const decision = field(ctx, 'decision');
   if (decision === 'deny') {
     await step.finish({ error: 'access_denied', error_description: 'the user denied the request' });
+  } else if (decision === 'allow' && step.interaction.result) {
+    // Sent twice: the first one decided, and this one goes where it went.
+    ctx.redirect(step.interaction.returnTo);
+    ctx.status = 303;
   } else if (decision === 'allow') {
     await step.finish({ consent: { grantId: await allow(step) } });
   } else {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -45,6 +46,7 @@ beforeAll(async () => {
     fetched += 1;
     res.end(JSON.stringify({ keys: [] }));
   }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
 });
 afterAll(async () => {
   listener?.close();

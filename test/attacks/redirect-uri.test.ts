@@ -29,7 +29,12 @@ beforeAll(async () => {
     };
     await putClient(tx, { ...client, client_id: 'acme-exact', redirect_uris: [registered_uri] });
     await putClient(tx, { ...client, client_id: 'acme-two', redirect_uris: [registered_uri, second_uri] });
-    for (const [i, uri] of ['javascript:alert(1)//', 'data:text/html,x', 'vbscript:x', 'file:///cb'].entries()) {
+    for (const [i, uri] of [
+      'javascript:alert(1)//',
+      'data:text/html,x',
+      'vbscript:x',
+      'file:///cb',
+    ].entries()) {
       await putClient(tx, { ...client, client_id: `acme-scheme-${i}`, redirect_uris: [uri] });
     }
     for (const client_id of ['acme-exact', 'acme-two']) {
@@ -148,7 +153,12 @@ describe('redirect_uri', () => {
   });
 
   test('of a scheme that runs or reads in the browser makes the client unusable [A-019, RFC 8252 7.1]', async () => {
-    for (const [i, redirect_uri] of ['javascript:alert(1)//', 'data:text/html,x', 'vbscript:x', 'file:///cb'].entries()) {
+    for (const [i, redirect_uri] of [
+      'javascript:alert(1)//',
+      'data:text/html,x',
+      'vbscript:x',
+      'file:///cb',
+    ].entries()) {
       expectErrorPage(await victim.get(`${issuer}/auth?${request({ redirect_uri }, `acme-scheme-${i}`)}`));
     }
   });
@@ -163,29 +173,32 @@ describe('a code', () => {
     ['with a slash more', `${registered_uri}/`],
   ];
 
-  test.each(other)('is not given for a redirect_uri that is %s [A-012, RFC 6749 4.1.3]', async (_, redirect_uri) => {
-    const config = await discover(issuer, 'acme-two');
-    const { url, checks } = await authorize(config, {
-      redirect_uri: registered_uri,
-      scope: 'openid',
-      resource: undefined,
-    });
-    const callback = await browse(victim, url);
-    const redeem = (uri: string | undefined) =>
-      call(`${issuer}/token`, {
-        form: {
-          grant_type: 'authorization_code',
-          code: callback.searchParams.get('code')!,
-          code_verifier: checks.pkceCodeVerifier,
-          redirect_uri: uri,
-        },
-        headers: basic('acme-two'),
+  test.each(other)(
+    'is not given for a redirect_uri that is %s [A-012, RFC 6749 4.1.3]',
+    async (_, redirect_uri) => {
+      const config = await discover(issuer, 'acme-two');
+      const { url, checks } = await authorize(config, {
+        redirect_uri: registered_uri,
+        scope: 'openid',
+        resource: undefined,
       });
-    const refused = await redeem(redirect_uri);
-    const error = redirect_uri ? 'invalid_grant' : 'invalid_request';
-    expectRefusal(refused, { status: 400, error });
-    expect((await redeem(registered_uri)).status).toBe(200);
-  });
+      const callback = await browse(victim, url);
+      const redeem = (uri: string | undefined) =>
+        call(`${issuer}/token`, {
+          form: {
+            grant_type: 'authorization_code',
+            code: callback.searchParams.get('code')!,
+            code_verifier: checks.pkceCodeVerifier,
+            redirect_uri: uri,
+          },
+          headers: basic('acme-two'),
+        });
+      const refused = await redeem(redirect_uri);
+      const error = redirect_uri ? 'invalid_grant' : 'invalid_request';
+      expectRefusal(refused, { status: 400, error });
+      expect((await redeem(registered_uri)).status).toBe(200);
+    },
+  );
 });
 
 describe('hosted pages', () => {
@@ -205,7 +218,17 @@ describe('hosted pages', () => {
     '/login/of-another-tenant',
     '\r\nLocation: https://evil.test/',
   ];
-  const names = ['return_to', 'returnTo', 'next', 'continue', 'redirect', 'redirect_uri', 'url', 'query', 'tenant'];
+  const names = [
+    'return_to',
+    'returnTo',
+    'next',
+    'continue',
+    'redirect',
+    'redirect_uri',
+    'url',
+    'query',
+    'tenant',
+  ];
 
   function expectHome(page: Page) {
     expectSafe(page);
@@ -224,7 +247,7 @@ describe('hosted pages', () => {
     const { url } = await authorize(await discover(issuer, 'acme-web'));
     const login = await agent.follow(await agent.get(url.href));
     for (const target of targets) {
-      const query = new URLSearchParams(names.map((name) => [name, target]));
+      const query = new URLSearchParams(names.map((name): [string, string] => [name, target]));
       expectHome(await agent.get(`${login.url}?${query}`));
       expectHome(await makeUserAgent().get(`${issuer}/workspace?${query}`));
       expectHome(await makeUserAgent().get(`${issuer}/logout?${query}`));
@@ -243,7 +266,11 @@ describe('hosted pages', () => {
 
   test('lead from the workspace page to the authorization endpoint and nowhere else [A-013]', async () => {
     for (const target of targets) {
-      for (const query of [target, `client_id=shared-web&redirect_uri=${target}`, `client_id=shared-web${target}`]) {
+      for (const query of [
+        target,
+        `client_id=shared-web&redirect_uri=${target}`,
+        `client_id=shared-web${target}`,
+      ]) {
         const agent = makeUserAgent();
         expectHome(await agent.get(`${issuer}/workspace?${new URLSearchParams({ query })}`));
         const page = await agent.post(`${issuer}/workspace`, { query, workspace: 'acme' });

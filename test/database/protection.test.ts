@@ -168,11 +168,11 @@ describe('names what breaks a rule', () => {
       'grant trigger on schema_migrations to :runtime',
       'has TRIGGER on table schema_migrations, which no policy restrains',
     ],
-    ['a table of the runtime role [P-01]', 'alter table users owner to :runtime', 'owns table users'],
+    ['a table of the runtime role [P-01]', 'alter table users owner to :runtime', 'owns tables users'],
     [
       'a function of the runtime role [P-01]',
       'alter function current_tenant_id() owner to :runtime',
-      'owns function current_tenant_id()',
+      'owns functions current_tenant_id()',
     ],
   ])('%s', async (_, statements, problem) => {
     await asSuperuser(statements);

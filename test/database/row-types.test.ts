@@ -14,7 +14,7 @@ const source = readFileSync(new URL('../../src/database/schema.ts', import.meta.
 
 /** The properties of an interface with the text of their types. */
 function readInterface(name: string): [string, string][] {
-  const body = new RegExp(`^export interface ${name} \\{\\n([^}]*(?:\\}[^}]*)*?)^\\}`, 'm').exec(source)?.[1];
+  const body = new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(source)?.[1];
   return [...(body ?? '').matchAll(/^ {2}(\w+): ([^;]+);$/gm)].map(([, key, type]) => [key!, type!]);
 }
 
@@ -68,8 +68,13 @@ test('there is a row type for every table and no other', () => {
 describe.each(tables)('the row type of %s', (table, name) => {
   const properties = readInterface(name);
 
-  test('has every column in its order and no other', () => {
-    expect(properties.map(([key]) => key)).toEqual(catalogue.get(table)!.map((column) => column.name));
+  test('has every column and no other', () => {
+    expect(properties.map(([key]) => key).sort()).toEqual(
+      catalogue
+        .get(table)!
+        .map((column) => column.name)
+        .sort(),
+    );
   });
 
   test.each(properties)('says of %s what the catalogue says', (key, type) => {

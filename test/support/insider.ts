@@ -1,4 +1,5 @@
 import { importJWK } from 'jose';
+import pg from 'pg';
 import { withTenant } from '#src/database/tenant.ts';
 import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import { readSigningKeys, type SigningAlg } from '#src/domain/keys/signing-keys.ts';
@@ -6,12 +7,15 @@ import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import { makeMasterKeyText, parseMasterKeys } from '#src/lib/master-key.ts';
 import { makeProtocolCipher } from '#src/oidc/protocol-cipher.ts';
 import type { Fixture } from './fixture.ts';
-import { runStatements } from './postgres.ts';
 
 /** The master keys of a server that a test starts with `env: { MASTER_KEYS: insiderMasterKeys }`. */
 export const insiderMasterKeys = makeMasterKeyText('insider');
 
+/** Members of stored objects that are points in time. */
+const times = new Set(['exp', 'iat', 'iiat', 'loginTs', 'authTime']);
+
 type Payload = Record<string, unknown>;
+type Row = { tenant_id: string; key: Buffer; sealed_payload: Buffer; expires_at: Date };
 
 /**
  * What only the server knows, for tests that forge or move time: its signing keys, and its stored objects by the value that
@@ -27,10 +31,9 @@ export async function makeInsider({ db, urls }: Pick<Fixture, 'db' | 'urls'>) {
     secrets: await ensureServerSecrets(tx, parsed.keys),
   }));
   const cipher = makeProtocolCipher(secrets.protocol_store);
-  const where = (model: string, id: string) => `key = '\\x${cipher.key(model, id).toString('hex')}'`;
-  const update = async (model: string, id: string, change: string) => {
-    await runStatements(urls.superUrl, [`update protocol_store set ${change} where ${where(model, id)}`]);
-  };
+  const pool = new pg.Pool({ connectionString: urls.superUrl, max: 1, allowExitOnIdle: true });
+  // Dropping the database ends its connections.
+  pool.on('error', () => {});
 
   return {
     /** The active private key of this algorithm, with its kid. */
@@ -38,29 +41,42 @@ export async function makeInsider({ db, urls }: Pick<Fixture, 'db' | 'urls'>) {
       const { kid, private_jwk } = keys.find((key) => key.alg === alg && key.state === 'active')!;
       return { kid, key: await importJWK(private_jwk, alg), private_jwk };
     },
-    /** The stored row, undefined when there is none. */
+    /** The stored object, undefined when there is none. */
     async find(model: string, id: string): Promise<{ expires_at: Date; payload: Payload } | undefined> {
-      const [row] = await runStatements(urls.superUrl, [
-        `select tenant_id, key, sealed_payload, expires_at from protocol_store where ${where(model, id)}`,
+      const { rows } = await pool.query<Row>('select * from protocol_store where key = $1', [
+        cipher.key(model, id),
       ]);
-      return (
-        row && {
-          expires_at: row['expires_at'] as Date,
-          payload: cipher.open(row['sealed_payload'] as Buffer, row as { tenant_id: string; key: Buffer }),
-        }
-      );
+      const [row] = rows;
+      return row && { expires_at: row.expires_at, payload: cipher.open(row.sealed_payload, row) };
     },
     /** Lets it expire in this many seconds by the clock of the database. */
-    expireIn: (model: string, id: string, seconds: number) =>
-      update(model, id, `expires_at = now() + make_interval(secs => ${seconds})`),
-    /** Changes what is sealed in the row. */
-    async change(model: string, id: string, alter: (payload: Payload) => Payload): Promise<void> {
-      const [row] = await runStatements(urls.superUrl, [
-        `select tenant_id, key, sealed_payload from protocol_store where ${where(model, id)}`,
+    async expireIn(model: string, id: string, seconds: number): Promise<void> {
+      await pool.query(
+        'update protocol_store set expires_at = now() + make_interval(secs => $2) where key = $1',
+        [cipher.key(model, id), seconds],
+      );
+    },
+    /** Lets the session of this uid, which tokens name, have ended. */
+    async expireSession(uid: string): Promise<void> {
+      await pool.query('update protocol_store set expires_at = now() where uid_key = $1', [
+        cipher.key('uid', uid),
       ]);
-      const place = row as { tenant_id: string; key: Buffer; sealed_payload: Buffer };
-      const sealed = cipher.seal(alter(cipher.open(place.sealed_payload, place)), place);
-      await update(model, id, `sealed_payload = '\\x${sealed.toString('hex')}'`);
+    },
+    /** Makes it so many seconds older, in the row and in what is sealed there, and gives what is sealed. */
+    async age(model: string, id: string, seconds: number): Promise<Payload> {
+      const key = cipher.key(model, id);
+      const { rows } = await pool.query<Row>('select * from protocol_store where key = $1', [key]);
+      const row = rows[0]!;
+      const aged = Object.fromEntries(
+        Object.entries(cipher.open(row.sealed_payload, row)).map(([name, value]) =>
+          times.has(name) ? [name, Number(value) - seconds] : [name, value],
+        ),
+      );
+      await pool.query(
+        'update protocol_store set sealed_payload = $2, expires_at = expires_at - make_interval(secs => $3) where key = $1',
+        [key, cipher.seal(aged, row), seconds],
+      );
+      return aged;
     },
   };
 }

@@ -23,13 +23,25 @@ function run(command: string, args: string[]) {
 }
 
 function startPostgres(): ChildProcess {
-  const settings = ['fsync=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', 'unix_socket_directories='];
-  const args = ['-D', `${folder}/data`, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
+  const settings = [
+    'fsync=off',
+    'full_page_writes=off',
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+  ];
+  const args = [
+    '-D',
+    `${folder}/data`,
+    '-p',
+    String(port),
+    ...settings.flatMap((setting) => ['-c', setting]),
+  ];
   return spawn(...asPostgres(path.join(bin, 'postgres'), args), { stdio: 'ignore' });
 }
 
 async function waitUntilReady() {
-  const ready = () => spawnSync(path.join(bin, 'pg_isready'), ['-h', '127.0.0.1', '-p', String(port)]).status === 0;
+  const ready = () =>
+    spawnSync(path.join(bin, 'pg_isready'), ['-h', '127.0.0.1', '-p', String(port)]).status === 0;
   for (let attempt = 0; !ready(); attempt++) {
     if (attempt === 100 || postgres.exitCode !== null) {
       throw new Error('PostgreSQL 15 did not start');
@@ -39,7 +51,18 @@ async function waitUntilReady() {
 }
 
 chmodSync(folder, 0o777);
-run('initdb', ['-D', `${folder}/data`, '-U', 'postgres', '-A', 'trust', '--encoding', 'UTF8', '--locale', 'C.UTF-8']);
+run('initdb', [
+  '-D',
+  `${folder}/data`,
+  '-U',
+  'postgres',
+  '-A',
+  'trust',
+  '--encoding',
+  'UTF8',
+  '--locale',
+  'C.UTF-8',
+]);
 const postgres = startPostgres();
 const stopped = once(postgres, 'exit');
 try {

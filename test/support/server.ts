@@ -83,7 +83,11 @@ export interface Cluster {
 }
 
 /** Nodes behind a proxy that sends each request to the next one, so that every hop of a flow meets another process. */
-export async function startCluster(fixture: Pick<Fixture, 'urls'>, size = 2): Promise<Cluster> {
+export async function startCluster(
+  fixture: Pick<Fixture, 'urls'>,
+  size = 2,
+  env: Record<string, string> = {},
+): Promise<Cluster> {
   let turn = 0;
   let nodes: Node[] = [];
   const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
@@ -109,7 +113,9 @@ export async function startCluster(fixture: Pick<Fixture, 'urls'>, size = 2): Pr
   await once(proxy, 'listening');
   const issuer = `http://localhost:${(proxy.address() as AddressInfo).port}`;
   nodes = await Promise.all(
-    Array.from({ length: size }, () => startNode(fixture, { issuer, env: { TRUSTED_PROXIES: '127.0.0.1' } })),
+    Array.from({ length: size }, () =>
+      startNode(fixture, { issuer, env: { TRUSTED_PROXIES: '127.0.0.1', ...env } }),
+    ),
   );
   return {
     issuer,

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Database } from '#src/database/pool.ts';
-import { isTenantId, type TenantTx, withTenant } from '#src/database/tenant.ts';
+import { isTenantId, requestMs, type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { type ClientWithSecrets, findClientWithSecrets } from '#src/domain/clients/clients.ts';
 import { listResourceServers, type ResourceServer } from '#src/domain/resource-servers/resource-servers.ts';
 import { type DirectoryKind, findTenantIdInDirectory } from '#src/domain/tenants/directory.ts';
@@ -36,7 +36,8 @@ export function makeCatalogue(db: Database, { onError }: { onError: (error: unkn
   const directory = new LRUCache<string, string>({ max: 20_000 });
   const listeners: ((tenant_ids: ReadonlySet<string>) => void)[] = [];
   let seen: ConfigChanges | undefined;
-  let polledAt = 0;
+  let polledAt = Number.NEGATIVE_INFINITY;
+  let drops = 0;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
@@ -48,7 +49,7 @@ export function makeCatalogue(db: Database, { onError }: { onError: (error: unkn
     if (known) {
       return known;
     }
-    const loading = withTenant(db, tenant_id, load, { aux: true });
+    const loading = withTenant(db, tenant_id, load, { aux: true, within: requestMs });
     entries.set(key, loading);
     loading.then(
       (value) => value === undefined && forget(key, loading),
@@ -69,14 +70,17 @@ export function makeCatalogue(db: Database, { onError }: { onError: (error: unkn
     if (known !== undefined) {
       return known;
     }
+    const dropsBefore = drops;
     const tenant_id = await findTenantIdInDirectory(db, kind, name);
-    if (tenant_id !== undefined) {
+    // What was dropped meanwhile may be this very name.
+    if (tenant_id !== undefined && drops === dropsBefore) {
       directory.set(key, tenant_id);
     }
     return tenant_id;
   }
 
   function drop(tenant_ids: ReadonlySet<string>) {
+    drops += 1;
     for (const key of entries.keys()) {
       if (tenant_ids.has(key.slice(0, key.indexOf(' ')))) {
         entries.delete(key);
@@ -95,6 +99,12 @@ export function makeCatalogue(db: Database, { onError }: { onError: (error: unkn
   async function poll() {
     const startedAt = performance.now();
     const changes = await readConfigChanges(db, seen);
+    if (!seen) {
+      // The first mark says nothing of what changed before it.
+      entries.clear();
+      directory.clear();
+      drops += 1;
+    }
     seen = changes;
     polledAt = startedAt;
     if (changes.tenant_ids.size) {

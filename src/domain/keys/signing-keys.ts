@@ -1,4 +1,8 @@
-import { generateKeyPair as generateKeyPairCallback, randomBytes } from 'node:crypto';
+import {
+  generateKeyPair as generateKeyPairCallback,
+  type KeyPairKeyObjectResult,
+  randomBytes,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 import { sql } from 'kysely';
 import type { SigningKeysTable } from '#src/database/schema.ts';
@@ -13,8 +17,14 @@ export type SigningAlg = SigningKeysTable['alg'];
 
 export const signingAlgs: readonly SigningAlg[] = ['ES256', 'RS256', 'PS256', 'EdDSA'];
 
-/** JWKS max-age, and so the time for which a key is published before it signs: every verifier has it by then. Seconds. */
+/** JWKS max-age: so long a verifier may go without a key that was published. Seconds. */
 export const jwksMaxAge = 600;
+
+/**
+ * How long a key is published before it signs: max-age counted from when the last node shows it, with room for clocks that
+ * differ. Seconds.
+ */
+export const publishedBefore = jwksMaxAge + 60;
 
 /** How long a key stays published after its successor took over: longer than any token or logout hint is accepted. Seconds. */
 const previousFor = 24 * 3600;
@@ -58,21 +68,28 @@ export async function ensureSigningKeys(
   masterKeys: readonly MasterKey[],
   now: Date,
 ): Promise<void> {
+  const missing = findMissing(await readRows(tx), now);
+  if (!missing.length) {
+    return;
+  }
+  const made = await Promise.all(missing.map(async (key) => ({ ...key, pair: await generate(key.alg) })));
   await lockKeys(tx);
-  const rows = await readRows(tx);
-  const missing: { alg: SigningAlg; active_from: Date | null }[] = [];
-  for (const alg of signingAlgs) {
-    const states = rows.filter((row) => row.alg === alg).map((row) => stateOf(row, rows, now));
-    if (!states.includes('active')) {
-      missing.push({ alg, active_from: now });
-    }
-    if (!states.includes('next')) {
-      missing.push({ alg, active_from: null });
+  const still = findMissing(await readRows(tx), now);
+  for (const { alg, active_from, pair } of made) {
+    if (still.some((key) => key.alg === alg && (key.active_from === null) === (active_from === null))) {
+      await insertKey(tx, masterKeys, { alg, published_at: now, active_from, pair });
     }
   }
-  await Promise.all(
-    missing.map(async (key) => insertKey(tx, masterKeys, key.alg, { now, active_from: key.active_from })),
-  );
+}
+
+function findMissing(rows: SigningKeyRow[], now: Date): { alg: SigningAlg; active_from: Date | null }[] {
+  return signingAlgs.flatMap((alg) => {
+    const states = rows.filter((row) => row.alg === alg).map((row) => stateOf(row, rows, now));
+    return [
+      ...(states.includes('active') ? [] : [{ alg, active_from: now }]),
+      ...(states.includes('next') ? [] : [{ alg, active_from: null }]),
+    ];
+  });
 }
 
 /** All published keys with their private parts, by state. Throws SealError when no master key opens them. */
@@ -112,7 +129,7 @@ export interface Rotation {
 /**
  * Lets the next key of each algorithm take over as soon as every verifier must know it, retires the active one after its
  * tokens have expired, and publishes a new next key. With `at_once` it takes over now: for a key that leaked.
- * Asked again before the planned time it changes nothing.
+ * Asked again before the planned time, or just after it, it changes nothing.
  */
 export async function rotateSigningKeys(
   tx: TenantTx,
@@ -123,34 +140,51 @@ export async function rotateSigningKeys(
     algs = signingAlgs,
   }: { now: Date; at_once?: boolean; algs?: readonly SigningAlg[] },
 ): Promise<Rotation[]> {
+  const before = await readRows(tx);
+  const wanted = algs.filter((alg) => at_once || !findRotation(before, alg, now));
+  // Made before the lock is held: whoever waits for it waits for no prime numbers.
+  const pairs = new Map(await Promise.all(wanted.map(async (alg) => [alg, await generate(alg)] as const)));
   await lockKeys(tx);
   const rows = await readRows(tx);
   const rotations: Rotation[] = [];
   for (const alg of algs) {
-    const ofAlg = rows.filter((row) => row.alg === alg);
-    const planned = ofAlg.find((row) => row.active_from !== null && row.active_from > now);
-    if (planned && !at_once) {
-      rotations.push({ alg, kid: planned.kid, active_from: planned.active_from!, planned_now: false });
+    const known = findRotation(rows, alg, now);
+    if (known && !at_once) {
+      rotations.push({ alg, kid: known.kid, active_from: known.active_from!, planned_now: false });
       continue;
     }
-    const next = planned ?? ofAlg.find((row) => row.active_from === null);
+    const planned = known && known.active_from! > now ? known : undefined;
+    const next = planned ?? rows.find((row) => row.alg === alg && row.active_from === null);
     if (!next) {
       throw new Error(`no next signing key for ${alg}: start the server once, it publishes one`);
     }
-    const known = new Date(next.published_at.getTime() + jwksMaxAge * 1000);
-    const active_from = at_once || known <= now ? now : known;
-    const active = ofAlg.find((row) => stateOf(row, rows, now) === 'active');
+    const everywhere = new Date(next.published_at.getTime() + publishedBefore * 1000);
+    const active_from = at_once || everywhere <= now ? now : everywhere;
+    const active = rows.find((row) => row.alg === alg && stateOf(row, rows, now) === 'active');
     await tx.updateTable('signing_keys').set({ active_from }).where('kid', '=', next.kid).execute();
     if (active) {
       const retired_at = new Date(active_from.getTime() + previousFor * 1000);
       await tx.updateTable('signing_keys').set({ retired_at }).where('kid', '=', active.kid).execute();
     }
     if (!planned) {
-      await insertKey(tx, masterKeys, alg, { now, active_from: null });
+      const pair = pairs.get(alg) ?? (await generate(alg));
+      await insertKey(tx, masterKeys, { alg, published_at: now, active_from: null, pair });
     }
     rotations.push({ alg, kid: next.kid, active_from, planned_now: true });
   }
   return rotations;
+}
+
+/** The key of the rotation that is planned, or that took place so lately that its successor is not known everywhere. */
+function findRotation(rows: SigningKeyRow[], alg: SigningAlg, now: Date): SigningKeyRow | undefined {
+  return rows.find(
+    ({ alg: of, active_from, published_at }) =>
+      of === alg &&
+      active_from !== null &&
+      active_from.getTime() > now.getTime() - publishedBefore * 1000 &&
+      // The first key of a server signs from its making: nothing was rotated.
+      active_from.getTime() !== published_at.getTime(),
+  );
 }
 
 /** The scheduled part: rotates what is older than 90 days and removes what was retired. */
@@ -159,7 +193,6 @@ export async function maintainSigningKeys(
   masterKeys: readonly MasterKey[],
   now: Date,
 ): Promise<void> {
-  await lockKeys(tx);
   await tx.deleteFrom('signing_keys').where('retired_at', '<=', now).execute();
   const rows = await readRows(tx);
   const due = signingAlgs.filter((alg) =>
@@ -204,11 +237,13 @@ async function readRows(tx: TenantTx): Promise<SigningKeyRow[]> {
 async function insertKey(
   tx: TenantTx,
   masterKeys: readonly MasterKey[],
-  alg: SigningAlg,
-  { now, active_from }: { now: Date; active_from: Date | null },
+  {
+    alg,
+    pair: { privateKey, publicKey },
+    ...times
+  }: { alg: SigningAlg; pair: KeyPairKeyObjectResult; published_at: Date; active_from: Date | null },
 ) {
   const kid = randomBytes(12).toString('base64url');
-  const { privateKey, publicKey } = await generate(alg);
   const header = { kid, alg, use: 'sig' };
   const private_jwk = Buffer.from(JSON.stringify({ ...privateKey.export({ format: 'jwk' }), ...header }));
   await tx
@@ -218,14 +253,13 @@ async function insertKey(
       alg,
       public_jwk: JSON.stringify({ ...publicKey.export({ format: 'jwk' }), ...header }),
       sealed_private_jwk: seal(masterKeys, private_jwk, associated(kid)),
-      published_at: now,
-      active_from,
+      ...times,
     })
     .execute();
 }
 
 /** RSA of 3,072 bits: 128-bit strength (ASVS 11.2.3). */
-function generate(alg: SigningAlg) {
+function generate(alg: SigningAlg): Promise<KeyPairKeyObjectResult> {
   switch (alg) {
     case 'ES256':
       return generateKeyPair('ec', { namedCurve: 'P-256' });
