@@ -240,15 +240,17 @@ CREATE TABLE users (
   status text DEFAULT 'active'::text NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
+  sessions_valid_from timestamp with time zone,
   CONSTRAINT users_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT users_tenant_id_email_key UNIQUE (tenant_id, email),
   CONSTRAINT users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE,
   CONSTRAINT users_email_check CHECK (email = lower(email)),
-  CONSTRAINT users_status_check CHECK (status = ANY (ARRAY['active'::text, 'disabled'::text]))
+  CONSTRAINT users_status_check CHECK (status = ANY (ARRAY['active'::text, 'disabled'::text, 'compromised'::text]))
 );
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON users FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
+CREATE TRIGGER end_sessions BEFORE UPDATE OF status ON users FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION end_sessions();
 GRANT DELETE, INSERT, SELECT, UPDATE ON users TO tessera;
 
 CREATE OR REPLACE FUNCTION public.current_tenant_id()
@@ -271,6 +273,16 @@ CREATE OR REPLACE FUNCTION public.directory_key(kind text, key text)
  IMMUTABLE PARALLEL SAFE
 AS $function$ select sha256(convert_to(kind || chr(31) || key, 'UTF8')) $function$;
 GRANT EXECUTE ON FUNCTION directory_key(text,text) TO tessera;
+
+CREATE OR REPLACE FUNCTION public.end_sessions()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  new.sessions_valid_from := date_trunc('second', now());
+  return new;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.note_config_change()
  RETURNS trigger

@@ -28,6 +28,8 @@ export type Config = {
   readonly redisUrl?: Secret | undefined;
   /** Newest first; undefined only outside production, where a key is made in the data directory. */
   readonly masterKeys: readonly MasterKey[] | undefined;
+  /** Newest first; none unless given. */
+  readonly passwordPeppers: readonly MasterKey[];
   readonly smtp?: { readonly url: Secret; readonly from: string } | undefined;
   readonly trustedProxies: readonly Cidr[];
   readonly outboundAllow: { readonly hosts: readonly string[]; readonly cidrs: readonly Cidr[] };
@@ -50,6 +52,7 @@ export const secretVariables = [
   'MIGRATION_DATABASE_URL',
   'REDIS_URL',
   'MASTER_KEYS',
+  'PASSWORD_PEPPERS',
   'SMTP_URL',
 ] as const;
 
@@ -145,13 +148,8 @@ const makeSchema = (production: boolean) =>
         ? text
         : refuse('must be an address, such as Tessera <no-reply@example.com>');
     }),
-    MASTER_KEYS: field((text, refuse) => {
-      const parsed = parseMasterKeys(text);
-      if (parsed.ok) return parsed.keys;
-      return refuse(
-        `${parsed.problems.join('; ')}; write id:KEY, where KEY is printed by: openssl rand -base64 32`,
-      );
-    }),
+    MASTER_KEYS: keyList(),
+    PASSWORD_PEPPERS: keyList(),
     TRUSTED_PROXIES: field((text, refuse) =>
       splitList(text).map(
         (entry) =>
@@ -173,6 +171,15 @@ const makeSchema = (production: boolean) =>
   });
 
 const hostName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+const keyList = () =>
+  field((text, refuse) => {
+    const parsed = parseMasterKeys(text);
+    if (parsed.ok) return parsed.keys;
+    return refuse(
+      `${parsed.problems.join('; ')}; write id:KEY, where KEY is printed by: openssl rand -base64 32`,
+    );
+  });
 
 const splitList = (text: string): string[] =>
   text
@@ -304,6 +311,7 @@ function assemble(values: z.output<ReturnType<typeof makeSchema>>, production: b
       : { mode: 'embedded' },
     redisUrl: values.REDIS_URL,
     masterKeys: values.MASTER_KEYS,
+    passwordPeppers: values.PASSWORD_PEPPERS ?? [],
     smtp: smtpUrl && from ? { url: smtpUrl, from } : undefined,
     trustedProxies: values.TRUSTED_PROXIES ?? [],
     outboundAllow: values.OUTBOUND_ALLOW ?? { hosts: [], cidrs: [] },

@@ -81,6 +81,10 @@ async function run(invocation: Command, config: Config, log: Log): Promise<Outco
     }
     case 'export':
       return withServices(config, log, ({ db }) => exportTenant(db, invocation));
+    case 'users import': {
+      const { importUsersFile } = await import('#src/cli/users-import.ts');
+      return withServices(config, log, ({ db }) => importUsersFile(db, invocation, process.stderr));
+    }
     case 'keys rotate':
       return withServices(config, log, (services) => rotateKeys(services, invocation));
   }

@@ -3,7 +3,8 @@ import type { Config } from '#src/config.ts';
 import { openDatabase } from '#src/database/open.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type Catalogue, makeCatalogue } from '#src/domain/catalogue/catalogue.ts';
-import { type HashingQueue, makeHashingQueue } from '#src/lib/hashing-queue.ts';
+import { makePasswordHashing, type PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
+import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { MasterKey } from '#src/lib/master-key.ts';
 
@@ -15,7 +16,7 @@ export interface Services {
   now: () => Date;
   catalogue: Catalogue;
   masterKeys: readonly MasterKey[];
-  hashing: HashingQueue;
+  hashing: PasswordHashing;
   close(): Promise<void>;
 }
 
@@ -38,12 +39,22 @@ export async function makeServices(
     now,
     catalogue,
     masterKeys: opened.masterKeys,
-    // One core stays free for everything that is not a password.
-    hashing: makeHashingQueue({
-      concurrency: Math.max(1, availableParallelism() - 1),
-      maxWaiting: 200,
-      maxWaitMs: 2_000,
-    }),
+    hashing: makePasswordHashing(
+      // One core stays free for everything that is not a password.
+      makeHashingQueue({
+        concurrency: Math.max(1, availableParallelism() - 1),
+        maxWaiting: 200,
+        maxWaitMs: 2_000,
+      }),
+      {
+        peppers: config.passwordPeppers,
+        onMissingPepper: (pepper) =>
+          log.error(
+            { event: 'password.pepper_missing', pepper },
+            `a password cannot be verified: its hash names the pepper "${pepper}", which PASSWORD_PEPPERS lacks`,
+          ),
+      },
+    ),
     async close() {
       catalogue.stop();
       await opened.close();

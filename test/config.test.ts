@@ -44,6 +44,7 @@ test('runs with nothing set: embedded database, demo, loopback', () => {
     database: { mode: 'embedded' },
     redisUrl: undefined,
     masterKeys: undefined,
+    passwordPeppers: [],
     smtp: undefined,
     trustedProxies: [],
     outboundAllow: { hosts: [], cidrs: [] },
@@ -63,6 +64,7 @@ test('reads every variable', () => {
     TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     OUTBOUND_ALLOW: 'Hooks.internal,10.1.0.0/16',
     LOG_LEVEL: 'debug',
+    PASSWORD_PEPPERS: `${makeMasterKeyText('p2')},${makeMasterKeyText('p1')}`,
     TESSERA_DATA_DIR: '/var/lib/tessera',
   });
   expect(config).toMatchObject({ port: 0, host: '::1', issuer: 'https://id.example.com', production: true });
@@ -74,6 +76,7 @@ test('reads every variable', () => {
   expect(config.redisUrl?.reveal()).toBe('rediss://redis.example.com');
   expect(config.smtp?.from).toBe('Tessera <no-reply@example.com>');
   expect(config.masterKeys?.map((key) => key.id)).toEqual(['k1']);
+  expect(config.passwordPeppers.map((pepper) => pepper.id)).toEqual(['p2', 'p1']);
   expect(config.trustedProxies.map(([address, bits]) => `${address}/${bits}`)).toEqual([
     '10.0.0.0/8',
     '::1/128',
@@ -128,8 +131,9 @@ test('prints no secret, neither in a config nor in an error [16.2.5]', () => {
     DATABASE_URL: 'mysql://app:hunter2@db',
     REDIS_URL: 'hunter2',
     MASTER_KEYS: `${key},k2:hunter2`,
+    PASSWORD_PEPPERS: `${key},p2:hunter2`,
   };
-  expect(problemsOf(broken)).toHaveLength(3);
+  expect(problemsOf(broken)).toHaveLength(4);
   expect(problemsOf(broken).join()).not.toMatch(/hunter2/);
   expect(problemsOf(broken).join()).not.toContain(key);
 });
@@ -144,6 +148,7 @@ test('reports all problems together, one line each, led by the variable [F-21]',
     REDIS_URL: 'http://redis',
     SMTP_URL: 'mail',
     MASTER_KEYS: 'abc',
+    PASSWORD_PEPPERS: 'abc',
     TRUSTED_PROXIES: 'proxy',
     OUTBOUND_ALLOW: 'http://a',
     LOG_LEVEL: 'loud',
@@ -153,7 +158,15 @@ test('reports all problems together, one line each, led by the variable [F-21]',
   const names = problems.map((line) => line.split(':')[0]).sort();
   expect(names).toEqual(
     ['DATABASE_URL', 'HOST', 'ISSUER', 'LOG_LEVEL', 'MAIL_FROM', 'MASTER_KEYS', 'NODE_ENV', 'OUTBOUND_ALLOW']
-      .concat(['PORT', 'REDIS_URL', 'SMTP_URL', 'TESSERA_DEMO', 'TESSERA_DEMOS', 'TRUSTED_PROXIES'])
+      .concat([
+        'PASSWORD_PEPPERS',
+        'PORT',
+        'REDIS_URL',
+        'SMTP_URL',
+        'TESSERA_DEMO',
+        'TESSERA_DEMOS',
+        'TRUSTED_PROXIES',
+      ])
       .sort(),
   );
   expect(new ConfigError(problems).message.split('\n')).toHaveLength(problems.length + 1);
@@ -173,6 +186,7 @@ describe('secrets from files', () => {
       MIGRATION_DATABASE_URL: 'postgres://owner@localhost/a',
       REDIS_URL: 'redis://localhost',
       MASTER_KEYS: `${makeMasterKeyText('new')}\n${makeMasterKeyText('old')}`,
+      PASSWORD_PEPPERS: makeMasterKeyText('pepper'),
       SMTP_URL: 'smtp://localhost',
     };
     const files = secretVariables.map((name) => [`${name}_FILE`, fileWith(name, `${values[name]}\n`)]);
@@ -181,6 +195,7 @@ describe('secrets from files', () => {
     expect(config.database.mode === 'server' && config.database.migrationUrl.reveal()).toContain('owner');
     expect(config.redisUrl?.reveal()).toBe('redis://localhost');
     expect(config.masterKeys?.map((key) => key.id)).toEqual(['new', 'old']);
+    expect(config.passwordPeppers.map((pepper) => pepper.id)).toEqual(['pepper']);
     expect(config.smtp?.url.reveal()).toBe('smtp://localhost');
   });
 
@@ -327,9 +342,13 @@ describe('.env.example', () => {
     expect(lines.filter((line) => line !== '' && !line.startsWith('# '))).toEqual([]);
   });
 
-  test('is a production configuration but for the placeholder of the master key [A-240]', () => {
+  test('is a production configuration but for the placeholders of the keys [A-240]', () => {
     const env = Object.fromEntries(assignments.map(({ name, value }) => [name, value]));
-    expect(problemsOf(env)).toEqual([expect.stringMatching(/^MASTER_KEYS: /)]);
-    expect(problemsOf({ ...env, MASTER_KEYS: production.MASTER_KEYS })).toEqual([]);
+    expect(problemsOf(env)).toEqual([
+      expect.stringMatching(/^MASTER_KEYS: /),
+      expect.stringMatching(/^PASSWORD_PEPPERS: /),
+    ]);
+    const keys = { MASTER_KEYS: production.MASTER_KEYS, PASSWORD_PEPPERS: makeMasterKeyText('p1') };
+    expect(problemsOf({ ...env, ...keys })).toEqual([]);
   });
 });

@@ -2,7 +2,6 @@ import { html, raw } from 'hono/html';
 import { icon, mark, monogram } from '#views/components/mark.ts';
 import { mosaic } from '#views/components/mosaic.ts';
 import { displayText } from '#views/components/names.ts';
-import { revealScript } from '#views/components/script.ts';
 import { paper, style } from '#views/components/style.ts';
 import { text } from '#views/text/text.ts';
 
@@ -21,14 +20,15 @@ export type PageContext = {
 /** The client that a page speaks of, in RFC 7591 words. */
 export type PageClient = { client_name: string; client_uri?: string };
 
-type Content = { title: string; body: Html; script?: boolean };
+/** `script` is code of ours; the page must do its work without it, too. */
+type Content = { title: string; body: Html; script?: string };
 
 /**
- * Gives the whole document around a page's body. The stylesheet and the one script are inline under the
+ * Gives the whole document around a page's body. The stylesheet and the script are inline under the
  * nonce of the Content-Security-Policy; nothing else is loaded. `lang` is the language of the words that are
  * really used, which need not be the one asked for (WCAG 3.1.1).
  */
-export function layout(page: PageContext, { title, body, script = false }: Content): string {
+export function layout(page: PageContext, { title, body, script }: Content): string {
   const words = text(page.lang);
   const owner = page.tenant ? displayText(page.tenant.name) || page.product : page.product;
   return String(html`<!doctype html>
@@ -55,7 +55,7 @@ ${body}
 </div>
 </div>
 <footer class="foot">${mark()}<span>${words.footer}</span></footer>
-${script && html`<script nonce="${page.nonce}">${raw(revealScript)}</script>`}
+${script && html`<script nonce="${page.nonce}">${raw(script)}</script>`}
 </body>
 </html>
 `);

@@ -6,6 +6,7 @@ import { loggedOutPage } from '#views/pages/logged-out.ts';
 import { type LoginProps, loginPage } from '#views/pages/login.ts';
 import { logoutPage } from '#views/pages/logout.ts';
 import { logoutChoicePage } from '#views/pages/logout-choice.ts';
+import { type NewPasswordProps, newPasswordPage } from '#views/pages/new-password.ts';
 import { workspacePage } from '#views/pages/workspace.ts';
 
 /** `change` is given page and props before they are rendered, so that a test can spoil every string. */
@@ -39,6 +40,14 @@ const login: LoginProps = {
   client: orders,
   cancel_action: '/login/Zk3p0/cancel',
   switch_workspace_href: '/workspace?query=c2FtcGxl',
+};
+const newPassword: NewPasswordProps = {
+  action: '/login/Zk3p0/password',
+  check_action: '/login/Zk3p0/password/check',
+  cancel_action: '/login/Zk3p0/cancel',
+  csrf: 'czRtcGxl',
+  client: orders,
+  minimum: 15,
 };
 const consent: ConsentProps = {
   action: '/consent/Zk3p0',
@@ -90,6 +99,33 @@ export const samples: Sample[] = [
     error: 'missing',
   }),
   sample('login too often', loginPage, acme, { ...login, email: 'alice@acme.test', error: 'busy' }),
+  sample('login of an imported account with too long a password', loginPage, acme, {
+    ...login,
+    email: 'alice@acme.test',
+    error: 'too_long_for_import',
+  }),
+  sample('new password', newPasswordPage, acme, { ...newPassword, email: 'alice@acme.test' }),
+  sample('new password of nobody known', newPasswordPage, product, {
+    ...newPassword,
+    client: { client_name: '' },
+    minimum: 8,
+  }),
+  sample('new password with long names', newPasswordPage, longTenant, {
+    ...newPassword,
+    client: long,
+    email: `${'alice'.repeat(40)}@acme.test`,
+  }),
+  sample('new password refused', newPasswordPage, acme, {
+    ...newPassword,
+    email: 'alice@acme.test',
+    refusal: { reason: 'context', advice: ['no_names', 'passphrase'] },
+  }),
+  sample('new password with a wrong current one', newPasswordPage, acme, {
+    ...newPassword,
+    email: 'alice@acme.test',
+    error: 'wrong_credentials',
+  }),
+  sample('new password with nothing typed', newPasswordPage, acme, { ...newPassword, error: 'missing' }),
   sample('consent', consentPage, acme, consent),
   sample('consent with little asked', consentPage, acme, {
     ...consent,

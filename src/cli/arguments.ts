@@ -7,6 +7,7 @@ export const usage = `Usage: tessera COMMAND [OPTIONS]
   plan FILE              show what apply would change
   apply FILE             make the database hold what FILE says (YAML or JSON, - for standard input)
   export --tenant SLUG   write a tenant as such a file; --with-password-hashes adds those
+  users import FILE      take users of --tenant SLUG from JSON lines or CSV; --report FILE for the lines refused
   keys rotate            let the next signing keys take over; --now at once, for a key that leaked
   doctor                 check the installation and name what to change
 
@@ -21,6 +22,7 @@ export type Invocation =
   | { command: 'doctor' }
   | { command: 'apply' | 'plan'; file: string }
   | { command: 'export'; tenant: string; withPasswordHashes: boolean }
+  | { command: 'users import'; file: string; tenant: string; report: string | undefined }
   | { command: 'keys rotate'; atOnce: boolean };
 
 export type Arguments = { json: boolean; invocation: Invocation } | { json: boolean; problem: string };
@@ -31,11 +33,13 @@ const options = {
   tenant: { type: 'string' },
   'with-password-hashes': { type: 'boolean' },
   now: { type: 'boolean' },
+  report: { type: 'string' },
 } as const;
 
 const optionsOf: Record<string, readonly string[]> = {
   export: ['tenant', 'with-password-hashes'],
   'keys rotate': ['now'],
+  'users import': ['tenant', 'report'],
 };
 
 /** Reads the words after the name of the program; what cannot be read is a `problem` in one sentence. */
@@ -57,12 +61,18 @@ interface Values {
   tenant?: string;
   'with-password-hashes'?: boolean;
   now?: boolean;
+  report?: string;
 }
+
+/** The first words of commands that have two. */
+const pairs = ['keys', 'users'];
 
 function readInvocation(positionals: string[], values: Values): Invocation | string {
   const [first, ...others] = positionals;
   const [command, rest] =
-    first === 'keys' ? [`keys ${others[0] ?? ''}`.trim(), others.slice(1)] : [first, others];
+    first !== undefined && pairs.includes(first)
+      ? [`${first} ${others[0] ?? ''}`.trim(), others.slice(1)]
+      : [first, others];
   const misplaced = Object.keys(values).find(
     (name) => name !== 'json' && name !== 'help' && !optionsOf[command ?? '']?.includes(name),
   );
@@ -92,6 +102,12 @@ function readCommand(command: string | undefined, operands: string[], values: Va
       return values.tenant && operands.length === 0
         ? { command, tenant: values.tenant, withPasswordHashes: values['with-password-hashes'] ?? false }
         : 'export needs --tenant SLUG and nothing else';
+    case 'users import': {
+      const [file, ...more] = operands;
+      return file && values.tenant && more.length === 0
+        ? { command, file, tenant: values.tenant, report: values.report }
+        : `${command} needs one FILE and --tenant SLUG`;
+    }
     case 'keys rotate':
       return operands.length === 0
         ? { command, atOnce: values.now ?? false }

@@ -56,9 +56,10 @@ export interface UsersTable {
   email_verified: Generated<boolean>;
   name: string | null;
   password_hash: string | null;
-  status: Generated<'active' | 'disabled'>;
+  status: Generated<'active' | 'disabled' | 'compromised'>;
   created_at: Timestamp;
   updated_at: Timestamp;
+  sessions_valid_from: NullableTimestamp;
 }
 
 export interface UserRolesTable {

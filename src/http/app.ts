@@ -2,8 +2,8 @@ import Koa from 'koa';
 import type { LiveProvider } from '#src/oidc/live-provider.ts';
 import { makePages } from '#src/pages/pages.ts';
 import type { Services } from '#src/services.ts';
-import { postAuthorizationAsGet } from './authorization-post.ts';
 import { answerErrors } from './errors.ts';
+import { sendFormOnAsGet } from './form-as-get.ts';
 import { health } from './health.ts';
 import { home } from './home.ts';
 import { checkHost } from './host.ts';
@@ -11,6 +11,8 @@ import { serveProvider } from './oidc.ts';
 import { publicDocuments } from './public-documents.ts';
 import { identifyRequest } from './request.ts';
 import { securityHeaders } from './security-headers.ts';
+import { cutUnreadBodies } from './unread-body.ts';
+import { refuseMalformedUrls } from './well-formed.ts';
 
 export interface AppDependencies {
   services: Services;
@@ -25,13 +27,15 @@ export function makeApp({ services, provider, accepting }: AppDependencies): Koa
   const app = new Koa();
   for (const middleware of [
     identifyRequest(services),
+    cutUnreadBodies(),
     securityHeaders(config),
     answerErrors(),
     health({ services, provider, accepting }),
     checkHost(config),
+    refuseMalformedUrls(),
     publicDocuments(provider),
     home(config),
-    postAuthorizationAsGet(),
+    sendFormOnAsGet(),
     ...makePages({ services, provider }),
     serveProvider(provider),
   ]) {

@@ -27,7 +27,7 @@ export function identifyRequest({ config, log }: Pick<Services, 'config' | 'log'
           request_id,
           method: ctx.method,
           // Only the path: a query carries codes, hints and states.
-          path: ctx.path,
+          path: hideIdentifiers(ctx.path),
           status: ctx.res.statusCode,
           ms: Math.round((performance.now() - startedAt) * 10) / 10,
           ip,
@@ -37,4 +37,9 @@ export function identifyRequest({ config, log }: Pick<Services, 'config' | 'log'
     });
     await next();
   };
+}
+
+/** Who knows the identifier of an interaction knows half of what its browser has to show. */
+function hideIdentifiers(path: string): string {
+  return path.replaceAll(/[\w-]{43}/g, ':uid');
 }

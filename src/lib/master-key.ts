@@ -57,7 +57,7 @@ export function open(keys: readonly MasterKey[], sealed: Uint8Array, associated:
   const id = header.toString('utf8', 2);
   const found = keys.find((candidate) => candidate.id === id);
   if (!found)
-    throw new SealError('unknown_master_key', 'the master key that sealed this value is not configured');
+    throw new SealError('unknown_master_key', 'the master key that sealed this value is not in MASTER_KEYS');
 
   const nonce = bytes.subarray(headerEnd, nonceEnd);
   const decryption = createDecipheriv(cipher, found.key, nonce, { authTagLength: tagBytes });

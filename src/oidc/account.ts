@@ -16,12 +16,18 @@ export const claims = {
   email: ['email', 'email_verified'],
 };
 
+/** What a request is made with, and when its user signed in. Seconds. */
+type SignedIn = { authTime?: number | undefined; iat?: number | undefined };
+
+/** So far the clocks of two nodes may differ. Seconds. */
+const clockTolerance = 15;
+
 /**
  * The user of this `sub` in the request's tenant. Undefined, and so no token, when unknown, of another tenant, or not active,
- * or when the tenant is not, or may not use the client.
+ * when the sign-in does not count any more, or when the tenant is not active or may not use the client.
  */
 export function makeFindAccount(catalogue: Catalogue) {
-  return async (ctx: KoaContextWithOIDC, sub: string): Promise<UserAccount | undefined> => {
+  return async (ctx: KoaContextWithOIDC, sub: string, token?: SignedIn): Promise<UserAccount | undefined> => {
     const tenant_id = requestTenantId();
     if (tenant_id === undefined || !isUuid(sub)) {
       return undefined;
@@ -31,6 +37,9 @@ export function makeFindAccount(catalogue: Catalogue) {
       requestTx().then((tx) => findUser(tx, sub)),
     ]);
     if (tenant?.status !== 'active' || user?.status !== 'active' || !mayUse(ctx.oidc.client, tenant)) {
+      return undefined;
+    }
+    if (isOver(user, token, ctx.oidc.session?.loginTs)) {
       return undefined;
     }
     return {
@@ -48,6 +57,20 @@ export function makeFindAccount(catalogue: Catalogue) {
       },
     };
   };
+}
+
+/** Whether the sign-in came before the user's sessions were ended. An access token knows only when it was made itself. */
+function isOver(
+  { sessions_valid_from }: User,
+  token: SignedIn | undefined,
+  loginTs: number | undefined,
+): boolean {
+  if (sessions_valid_from === null) {
+    return false;
+  }
+  const madeAt = token?.iat === undefined ? undefined : token.iat + clockTolerance;
+  const signedInAt = token ? (token.authTime ?? madeAt) : loginTs;
+  return signedInAt === undefined || signedInAt < Math.floor(sessions_valid_from.getTime() / 1000);
 }
 
 /** A shared client that may not serve the tenant any more knows none of its users. */

@@ -7,8 +7,9 @@ import type { Context } from 'koa';
 export function allowFormTarget(ctx: Pick<Context, 'response' | 'set'>, redirect_uri: string): void {
   const url = URL.parse(redirect_uri);
   const policy = ctx.response.get('content-security-policy');
-  if (url) {
-    const target = url.origin === 'null' ? url.protocol : url.origin;
+  const target = url && (url.origin === 'null' ? url.protocol : url.origin);
+  // A host may hold `;` or `,`, where another directive or policy would begin.
+  if (target && !/[;,]/.test(target)) {
     ctx.set(
       'content-security-policy',
       policy.replace(/form-action 'self'[^;]*/, `form-action 'self' ${target}`),

@@ -130,10 +130,10 @@ function makeFeatures({ catalogue }: Services, secrets: ServerSecrets) {
       allowedPolicy: async (
         ctx: KoaContextWithOIDC,
         client: { clientId: string },
-        token: { clientId?: string; accountId?: string },
+        token: { clientId?: string; accountId?: string; authTime?: number; iat?: number },
       ) =>
         token.clientId === client.clientId &&
-        (token.accountId === undefined || (await findAccount(ctx, token.accountId)) !== undefined),
+        (token.accountId === undefined || (await findAccount(ctx, token.accountId, token)) !== undefined),
     },
     pushedAuthorizationRequests: { enabled: true, allowUnregisteredRedirectUris: false },
     resourceIndicators: makeResourceIndicators(catalogue),

@@ -57,6 +57,7 @@ export function useRequestTransactions(
       answer(ctx as KoaContextWithOIDC, 404, 'not_found');
     }
     limitFormTargets(ctx as KoaContextWithOIDC);
+    limitReaders(ctx as KoaContextWithOIDC);
   });
 }
 
@@ -123,5 +124,16 @@ function limitFormTargets(ctx: KoaContextWithOIDC) {
       : oidc?.entities.Interaction?.params['redirect_uri'];
   if (ctx.response.is('html') && typeof redirect_uri === 'string') {
     allowFormTarget(ctx, redirect_uri);
+  }
+}
+
+/**
+ * Until it knows the client, the library lets pages of every origin read its refusals. Who is no page gets the same answer
+ * whether the client is known or not.
+ */
+function limitReaders(ctx: KoaContextWithOIDC) {
+  const forPage = ctx.get('origin') !== '' && ctx.oidc?.client !== undefined;
+  if (clientCalls.has(ctx.path) && ctx.method !== 'OPTIONS' && !forPage) {
+    ctx.remove('access-control-allow-origin');
   }
 }

@@ -3,12 +3,13 @@ import type { Context } from 'koa';
 import { withTenant } from '#src/database/tenant.ts';
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
-import { HashingBusyError } from '#src/lib/hashing-queue.ts';
 import { clientMembers } from '#src/oidc/client-metadata.ts';
 import { pageContext, presentClient } from '#src/oidc/pages.ts';
 import { type LoginProps, loginPage } from '#views/pages/login.ts';
+import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
 import type { PageDependencies } from './pages.ts';
+import { proceed } from './sign-in-steps.ts';
 
 /** `/login/:uid`: e-mail and password, in the tenant that the request was found to be of. */
 export function login(router: Router, dependencies: PageDependencies): void {
@@ -21,7 +22,7 @@ export function login(router: Router, dependencies: PageDependencies): void {
   );
 }
 
-/** Looks at the step, lets go of the database while the password is hashed, and then ends the step once. */
+/** Looks at the step, lets go of the database while the password is hashed, and then goes on once. */
 async function signIn(ctx: Context, dependencies: PageDependencies) {
   const { db, hashing } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
@@ -37,25 +38,18 @@ async function signIn(ctx: Context, dependencies: PageDependencies) {
     await refuse('missing', 400);
     return;
   }
-  try {
-    const user = await verifyUserPassword(
-      { hashing, read: (work) => withTenant(db, tenant_id, work) },
+  const enter = async () => {
+    const outcome = await verifyUserPassword(
+      { hashing, inTenant: (work) => withTenant(db, tenant_id, work) },
       { email: normaliseEmail(email), password },
     );
-    if (!user) {
-      await refuse('wrong_credentials', 401);
-      return;
+    if (outcome.ok) {
+      await inStep((step) => proceed(ctx, step, outcome.user));
+    } else {
+      await refuse(outcome.reason === 'wrong' ? 'wrong_credentials' : outcome.reason, 401);
     }
-    await inStep((step) =>
-      step.finish({ login: { accountId: user.id, acr: 'urn:tessera:aal1', amr: ['pwd'] } }),
-    );
-  } catch (error) {
-    if (!(error instanceof HashingBusyError)) {
-      throw error;
-    }
-    ctx.set('retry-after', String(error.retryAfterSeconds));
-    await refuse('busy', 503);
-  }
+  };
+  await unlessBusy(ctx, enter, () => refuse('busy', 503));
 }
 
 function render(

@@ -1,10 +1,11 @@
-import { bodyParser } from '@koa/bodyparser';
 import Router from '@koa/router';
 import type { Middleware } from 'koa';
 import type { LiveProvider } from '#src/oidc/live-provider.ts';
 import type { Services } from '#src/services.ts';
 import { consent } from './consent.ts';
+import { readForm } from './form-body.ts';
 import { login } from './login.ts';
+import { newPassword } from './new-password.ts';
 import { workspace } from './workspace.ts';
 
 export interface PageDependencies {
@@ -16,11 +17,8 @@ export interface PageDependencies {
 export function makePages(dependencies: PageDependencies): Middleware[] {
   const router = new Router();
   // Repeated fields and nested names arrive as they are, and are refused where a text is expected.
-  router.use(
-    ['/login', '/consent', '/workspace'],
-    bodyParser({ enableTypes: ['form'], formLimit: '16kb', encoding: 'utf-8' }),
-  );
-  for (const page of [login, consent, workspace]) {
+  router.use(['/login', '/consent', '/workspace'], readForm('16kb'));
+  for (const page of [login, newPassword, consent, workspace]) {
     page(router, dependencies);
   }
   return [router.routes() as Middleware, router.allowedMethods() as Middleware];

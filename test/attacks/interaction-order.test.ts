@@ -184,7 +184,7 @@ describe('a form', () => {
   test('that did not come from this page of this sign-in is refused [CSRF, A-037]', async () => {
     const [started, other] = [await start(), await start()];
     const cookie = await allCookies(started.agent);
-    const tokens = ['', 'x', other.form.fields['csrf']!, `${started.form.fields['csrf']}x`, '\u0000'];
+    const tokens = ['', 'x', other.form.fields['csrf']!, `${started.form.fields['csrf']}x`];
     await expectUnchanged(fixture, async () => {
       for (const csrf of tokens) {
         expectOver(await postForm(`/login/${started.uid}`, cookie, { ...credentials, csrf }), 403);

@@ -267,6 +267,19 @@ describe('id_token_hint', () => {
 });
 
 describe('the sign-out itself', () => {
+  test('may be asked for by a form, which goes on as a GET and asks as that does [OIDC RP-Initiated Logout 2, OC-16]', async () => {
+    const form = { id_token_hint: web.tokens.id_token!, post_logout_redirect_uri, state: 's' };
+    const posted = await web.agent.post(`${issuer}/logout`, form);
+    expectSafe(posted);
+    expect(posted.status).toBe(303);
+    const page = await web.agent.follow(posted);
+    expectSafe(page);
+    expect(page.body).toContain('alice@example.test');
+    const evil = { ...form, post_logout_redirect_uri: 'https://evil.test/' };
+    expectRefused(await web.agent.follow(await web.agent.post(`${issuer}/logout`, evil)));
+    expect(await isSignedIn(web.agent)).toBe(true);
+  });
+
   test('needs the form of its own page and its cookie [CSRF]', async () => {
     const page = await logout(web.agent, { client_id: 'acme-web' });
     const [form] = readForms(page.body);

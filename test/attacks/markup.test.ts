@@ -37,6 +37,8 @@ beforeAll(async () => {
       resources: JSON.stringify([{ identifier: resource, scopes: ['read'] }]),
     };
     await putClient(tx, { ...client, client_id: 'acme-evil', client_name: hostileName });
+    const redirect_uris = ['https://a;sandbox/cb', 'https://a,sandbox/cb', 'https://b.test/cb'];
+    await putClient(tx, { ...client, client_id: 'acme-hosts', client_name: 'Hosts', redirect_uris });
     await putClient(tx, {
       ...client,
       client_id: 'acme-link',
@@ -244,6 +246,23 @@ test('a client whose link would run in the browser is unusable [A-018]', async (
   expectInert(page);
   expect(page.status).toBe(400);
   expect(page.location).toBeUndefined();
+});
+
+test('a client’s address adds nothing to the policy of a page but itself [A-018, O-33]', async () => {
+  for (const [redirect_uri, targets] of [
+    ['https://a;sandbox/cb', "form-action 'self';"],
+    ['https://a,sandbox/cb', "form-action 'self';"],
+    ['https://b.test/cb', "form-action 'self' https://b.test;"],
+  ] as const) {
+    const agent = makeUserAgent();
+    const url = authorizationUrl({ client_id: 'acme-hosts', redirect_uri, scope: 'openid', resource: '' });
+    const page = await agent.follow(await agent.get(url));
+    expectInert(page);
+    expect(page.url).toContain('/login/');
+    const policy = page.headers.get('content-security-policy');
+    expect(policy).toContain(targets);
+    expect(policy).not.toContain('sandbox');
+  }
 });
 
 describe('form_post', () => {

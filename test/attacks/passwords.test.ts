@@ -57,7 +57,6 @@ describe('a password is compared whole [A-083]', () => {
     ['with a blank behind it', `${password} `],
     ['with a blank before it', ` ${password}`],
     ['with a line break behind it', `${password}\n`],
-    ['with a NUL behind it', `${password}\u0000`],
     ['without its last character', password.slice(0, -1)],
     ['without its first character', password.slice(1)],
     ['without its blanks', password.replaceAll(' ', '')],
@@ -68,6 +67,10 @@ describe('a password is compared whole [A-083]', () => {
     await expectRefused({ email: alice, password: typed });
   });
 
+  test('with a NUL behind it is no text, and refused', async () => {
+    await expectRefused({ email: alice, password: `${password}\u0000` }, 400);
+  });
+
   test('as it is it is taken', async () => {
     await expectSignedIn({ email: alice, password });
   });
@@ -75,7 +78,7 @@ describe('a password is compared whole [A-083]', () => {
   test('against bcrypt, too, which reads 72 bytes only [N-08]', async () => {
     const stem = 'x'.repeat(71);
     const email = await addUser('bcrypt', bcrypt.hashSync(`${stem}a`, 10));
-    for (const typed of [`${stem}a tail`, `${stem}b`, stem, `${stem}a\u0000`]) {
+    for (const typed of [`${stem}a tail`, `${stem}b`, stem]) {
       await expectRefused({ email, password: typed });
     }
     await expectSignedIn({ email, password: `${stem}a` });

@@ -15,6 +15,14 @@ test.each([
   ],
   [['keys', 'rotate'], { command: 'keys rotate', atOnce: false }],
   [['keys', 'rotate', '--now'], { command: 'keys rotate', atOnce: true }],
+  [
+    ['users', 'import', 'users.csv', '--tenant', 'acme'],
+    { command: 'users import', file: 'users.csv', tenant: 'acme', report: undefined },
+  ],
+  [
+    ['users', 'import', 'a', '--tenant=acme', '--report', 'b', '--json'],
+    { command: 'users import', file: 'a', tenant: 'acme', report: 'b' },
+  ],
   [['help'], { command: 'help' }],
   [['apply', '--help'], { command: 'help' }],
 ])('reads %j', (argv, invocation) => {
@@ -24,7 +32,12 @@ test.each([
 test.each([
   [[], 'a command is needed'],
   [['frobnicate'], 'there is no command frobnicate'],
-  [['users', 'import', 'x'], 'there is no command users'],
+  [['users', 'import', 'x'], 'users import needs one FILE and --tenant SLUG'],
+  [['users', 'import', '--tenant', 'acme'], 'users import needs one FILE and --tenant SLUG'],
+  [['users', 'import', 'a', 'b', '--tenant', 'acme'], 'users import needs one FILE and --tenant SLUG'],
+  [['users', 'import', 'a', '--tenant', 'acme', '--now'], '--now does not belong to users import'],
+  [['apply', 'a', '--report', 'b'], '--report does not belong to apply'],
+  [['users'], 'there is no command users'],
   [['keys'], 'there is no command keys'],
   [['keys', 'delete'], 'there is no command keys delete'],
   [['constructor'], 'there is no command constructor'],
@@ -41,7 +54,16 @@ test.each([
 });
 
 test('names every command in the usage text', () => {
-  for (const command of ['serve', 'migrate', 'plan', 'apply', 'export', 'keys rotate', 'doctor']) {
+  for (const command of [
+    'serve',
+    'migrate',
+    'plan',
+    'apply',
+    'export',
+    'users import',
+    'keys rotate',
+    'doctor',
+  ]) {
     expect(usage).toContain(`\n  ${command} `);
   }
 });

@@ -90,6 +90,8 @@ describe('a change bites on both nodes, which had cached what was before [G-13, 
     expect(await askBoth(await silent(agent, config))).toEqual(['303 code', '303 code']);
     await change('acme', (tx) => setUserStatus(tx, fixture.acme.users.bob, 'disabled'));
     expect(await askBoth(await silent(agent, config))).toEqual(['303 login_required', '303 login_required']);
+    // Where a page may be shown it is the sign-in page, for somebody else.
+    expect(await askBoth(await silent(agent, config, { prompt: undefined }))).toEqual(['303', '303']);
     expect(await askBoth(refresh('acme-web', tokens.refresh_token!))).toEqual([
       '400 invalid_grant',
       '400 invalid_grant',

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { type ClientInput, putClient } from '#src/domain/clients/clients.ts';
+import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import { ensureSigningKeys } from '#src/domain/keys/signing-keys.ts';
 import { putResourceServer } from '#src/domain/resource-servers/resource-servers.ts';
 import { createTenant, replaceTenantDomains } from '#src/domain/tenants/tenants.ts';
 import { putRole } from '#src/domain/users/roles.ts';
-import { findUser, findUserByEmail, putUser } from '#src/domain/users/users.ts';
+import { findUser, findUserByEmail, putUser, setUserStatus } from '#src/domain/users/users.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { makeMasterKeyText, parseMasterKeys } from '#src/lib/master-key.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
@@ -20,6 +21,8 @@ interface OfB {
   slug: string;
   domain: string;
   user_id: string;
+  /** Of that user, who is compromised. */
+  password_hash: string;
   email: string;
   role: string;
   /** A role that A will not happen to make, too. */
@@ -89,11 +92,21 @@ const calls: Record<string, (b: OfB) => Call[]> = {
     { args: [[domain]], refused: conflict },
   ],
   'tenants/tenants.ts updateTenant': () => [{ args: [{ name: 'Acme' }], gives: true }],
+  'users/import/write-users.ts writeUsers': ({ other_role }) => [
+    { args: [[{ email: 'alice@example.test', roles: [other_role] }]], refused: noSuchRow },
+    { args: [[{ email: 'alice@example.test', name: 'Of A', status: 'disabled', roles: ['admin'] }]] },
+  ],
   'users/roles.ts listRoles': () => [{ args: [] }],
   'users/roles.ts putRole': ({ role }) => [{ args: [{ name: role, permissions: [] }], gives: undefined }],
   'users/users.ts findUser': ({ user_id }) => [{ args: [user_id], gives: undefined }],
   'users/users.ts findUserByEmail': ({ email }) => [{ args: [email], gives: undefined }],
   'users/users.ts listUsers': () => [{ args: [] }],
+  'users/users.ts mendCompromisedUser': ({ user_id, password_hash }) => [
+    { args: [user_id, { from: password_hash, to: 'Of A' }], gives: undefined },
+  ],
+  'users/users.ts replacePasswordHash': ({ user_id, password_hash }) => [
+    { args: [user_id, { from: password_hash, to: 'Of A' }], gives: false },
+  ],
   'users/users.ts putUser': ({ other_role }) => [
     {
       args: [{ email: 'alice@example.test', email_verified: true, name: 'Of A', roles: [other_role] }],
@@ -133,6 +146,9 @@ beforeAll(async () => {
     slug: 'globex',
     domain: 'globex.test',
     user_id: fixture.globex.users.bob,
+    password_hash: (await withTenant(fixture.db, fixture.globex.tenant_id, (tx) =>
+      findUserByEmail(tx, 'bob@example.test'),
+    ))!.password_hash!,
     email: 'only@globex.test',
     role: 'of-b',
     other_role: 'of-b-alone',
@@ -161,8 +177,9 @@ beforeAll(async () => {
       email_verified: true,
       name: 'Only in B',
       roles: [b.role],
-      password_hash: (await findUserByEmail(tx, 'bob@example.test'))!.password_hash!,
+      password_hash: b.password_hash,
     });
+    await setUserStatus(tx, b.user_id, 'compromised');
     await putResourceServer(tx, { identifier: b.identifier, name: 'API of B', scopes: ['scope-of-b'] });
     await tx
       .updateTable('signing_keys')
@@ -343,12 +360,16 @@ describe('what B has already [A-175]', () => {
   });
 
   test('a password: it opens nothing in A', async () => {
-    const hashing = makeHashingQueue({ concurrency: 1, maxWaiting: 10, maxWaitMs: 10_000 });
-    const signIn = (tenant_id: string) =>
-      verifyUserPassword(
-        { hashing, read: (work) => withTenant(fixture.db, tenant_id, work) },
+    const hashing = makePasswordHashing(
+      makeHashingQueue({ concurrency: 1, maxWaiting: 10, maxWaitMs: 10_000 }),
+    );
+    const signIn = async (tenant_id: string) => {
+      const outcome = await verifyUserPassword(
+        { hashing, inTenant: (work) => withTenant(fixture.db, tenant_id, work) },
         { email: 'bob@example.test', password },
       );
+      return outcome.ok ? outcome.user : undefined;
+    };
     const inA = await signIn(fixture.acme.tenant_id);
     const inB = await signIn(b.tenant_id);
     expect([inA?.id, inB?.id]).toEqual([fixture.acme.users.bob, b.user_id]);

@@ -126,10 +126,7 @@ describe('a server that could not be trusted does not start [A-240, F-21]', () =
   test('another master key than the one that sealed what is stored', async () => {
     const node = await startNode(fixture, { env: { MASTER_KEYS: masterKey } });
     await node.stop();
-    await expectRefusal(
-      { ...production(), MASTER_KEYS: makeMasterKeyText('other') },
-      /MASTER_KEYS|master key/i,
-    );
+    await expectRefusal({ ...production(), MASTER_KEYS: makeMasterKeyText('other') }, /MASTER_KEYS/);
   });
 
   test('a database server that is not there', async () => {

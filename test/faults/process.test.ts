@@ -86,6 +86,9 @@ describe('a process that is told to end under load', () => {
       const exited = once(node.process, 'exit');
       node.process.kill('SIGTERM');
       await eventually(() => balancer.ready() === 1 || undefined);
+      // Whoever has not heard of it yet is served, and told not to ask here again.
+      const late = await fetch(`${node.url}/healthz`);
+      expect([late.status, late.headers.get('connection')]).toEqual([200, 'close']);
       node.process.kill('SIGTERM');
       expect(await exited).toEqual([0, null]);
       nodes = index === 0 ? [await start(), other] : [other, await start()];

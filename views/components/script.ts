@@ -15,3 +15,37 @@ for (const button of document.querySelectorAll('[data-reveal]')) {
   input.form.addEventListener('submit', () => show(false));
 }
 `;
+
+/**
+ * Says while somebody types how good a new password is: after a pause it asks the server, which alone can judge, and shows the
+ * answer. Without it, and whenever the server does not answer, the form tells when it is sent.
+ */
+export const strengthScript = `
+for (const input of document.querySelectorAll('[data-check]')) {
+  const { form } = input;
+  const meter = document.getElementById('strength');
+  const verdict = document.getElementById('verdict');
+  let timer;
+  let asked = 0;
+  const show = ({ score, text }) => {
+    meter.hidden = text === '';
+    meter.value = score;
+    verdict.textContent = text;
+  };
+  const ask = async (turn) => {
+    const body = new URLSearchParams({
+      csrf: form.elements.csrf.value,
+      email: form.elements.email.value,
+      new_password: input.value,
+    });
+    const answer = await fetch(input.dataset.check, { method: 'POST', body });
+    if (answer.ok && turn === asked) show(await answer.json());
+  };
+  input.addEventListener('input', () => {
+    clearTimeout(timer);
+    const turn = ++asked;
+    if (input.value === '') show({ score: 0, text: '' });
+    else timer = setTimeout(() => ask(turn).catch(() => {}), 400);
+  });
+}
+`;

@@ -107,6 +107,13 @@ input {
   width: 100%; min-height: 3rem; padding: .625rem .875rem; border: 1px solid var(--edge); border-radius: .625rem;
   color: var(--ink); background: var(--sheet); font: inherit; appearance: none;
 }
+meter { width: 100%; height: .5rem; border: 0; border-radius: .25rem; background: var(--hair); overflow: hidden; appearance: none; }
+meter::-webkit-meter-inner-element { display: block; }
+meter::-webkit-meter-bar { height: .5rem; border: 0; border-radius: .25rem; background: var(--hair); }
+meter::-webkit-meter-optimum-value, meter::-webkit-meter-suboptimum-value { background: var(--accent); border-radius: .25rem; }
+meter::-webkit-meter-even-less-good-value { background: var(--danger); border-radius: .25rem; }
+meter::-moz-meter-bar { background: var(--accent); border-radius: .25rem; }
+meter:-moz-meter-sub-sub-optimum::-moz-meter-bar { background: var(--danger); }
 input[aria-invalid] { border-color: var(--danger); border-width: 2px; }
 .reveal { position: relative; }
 .reveal input { padding-inline-end: 5rem; }

@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
-import { alert, alertId, csrfField, describedBy } from '#views/components/form.ts';
+import { alert, alertId, csrfField, describedBy, emailField, passwordField } from '#views/components/form.ts';
 import { fill, name, webHref } from '#views/components/names.ts';
+import { revealScript } from '#views/components/script.ts';
 import { type Html, layout, type PageClient, type PageContext } from '#views/layout.ts';
 import { findText, text, type Words } from '#views/text/text.ts';
 
@@ -10,7 +11,7 @@ export type LoginProps = {
   csrf: string;
   client: PageClient;
   email?: string;
-  error?: 'wrong_credentials' | 'expired' | 'missing' | 'busy';
+  error?: 'wrong_credentials' | 'too_long_for_import' | 'expired' | 'missing' | 'busy';
   cancel_action?: string;
   switch_workspace_href?: string;
 };
@@ -25,34 +26,30 @@ export function loginPage(page: PageContext, props: LoginProps): string {
 
   return layout(page, {
     title: `${problem ? `${words.error_prefix} ` : ''}${login.title}`,
-    script: true,
+    script: revealScript,
     body: html`<h1>${workspace ? fill(login.title_workspace, { workspace }) : login.title}</h1>
 <p class="lead">${fill(login.lead, { client: html`<strong>${client}</strong>` })}</p>
 ${alert(problem)}
 <form class="stack" method="post" action="${props.action}">
 ${csrfField(props.csrf)}
-${fields(login, props, problem)}
+${fields(words, props, problem)}
 <button class="primary" type="submit">${login.submit}</button>
 </form>
 ${ways(login, props, client)}`,
   });
 }
 
-function fields(login: Words['login'], props: LoginProps, problem: string | undefined): Html {
-  const invalid = props.error === 'wrong_credentials' || props.error === 'missing';
+function fields(words: Words, props: LoginProps, problem: string | undefined): Html {
+  const invalid = ['wrong_credentials', 'missing', 'too_long_for_import'].includes(props.error ?? '');
   const state = html`${invalid && html` aria-invalid="true"`}${describedBy(problem && alertId)}`;
   const first = html` autofocus`;
-  return html`<div class="field">
-<label for="email">${login.email}</label>
-<input id="email" name="email" type="email" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" required value="${props.email}"${!props.email && first}${state}>
-</div>
-<div class="field">
-<label for="password">${login.password}</label>
-<div class="reveal">
-<input id="password" name="password" type="password" autocomplete="current-password" required${props.email && first}${state}>
-<button type="button" hidden data-reveal="password" data-show="${login.show}" data-hide="${login.hide}" data-show-label="${login.show_label}" data-hide-label="${login.hide_label}" aria-label="${login.show_label}">${login.show}</button>
-</div>
-</div>`;
+  return html`${emailField(words, props.email, html`${!props.email && first}${state}`)}
+${passwordField(words, {
+  id: 'password',
+  label: words.login.password,
+  autocomplete: 'current-password',
+  attributes: html`${props.email && first}${state}`,
+})}`;
 }
 
 /** The ways out: to another workspace, or back to the client without signing in. */

@@ -25,7 +25,42 @@ export const en = {
       missing: 'Enter your email and your password.',
       missing_password: 'Enter your password.',
       busy: 'There have been too many attempts. Wait a minute, then try again.',
+      too_long_for_import:
+        'Your account came from another system, which kept only the beginning of a password as long as yours. Ask the people who run this workspace to reset it.',
     },
+  },
+
+  password: {
+    title: 'Choose a new password',
+    lead: 'Others may know the one that you have, so it no longer signs you in.',
+    current: 'Current password',
+    new: 'New password',
+    hint: 'At least {minimum} characters. A few words that do not belong together are easy to remember.',
+    strength: 'Strength of the new password',
+    submit: 'Continue',
+    missing: 'Fill in all three fields.',
+    /** By what the server says of a password that it does not take. */
+    reasons: {
+      malformed: 'This password holds half of a character. Type it again.',
+      too_short: 'This password has fewer than {minimum} characters.',
+      too_long: 'This password has more than 256 characters.',
+      common:
+        'This password is known from a breach of another site, so it is among the first that are tried.',
+      context: 'This password is made of names and words that anybody would try first.',
+      guessable: 'This password is easy to guess.',
+      unchanged: 'This is the password that you already have. Choose another one.',
+    },
+    advice: {
+      passphrase: 'Take four or more words that do not belong together.',
+      no_names: 'Leave out your name, your email and the name of the workspace.',
+      no_common_words: 'Leave out words and names that many use.',
+      no_keyboard: 'Leave out rows of keys, such as qwerty.',
+      no_repeats: 'Leave out repetitions.',
+      no_sequences: 'Leave out sequences, such as abc or 6543.',
+      no_dates: 'Leave out dates and years.',
+    },
+    /** By its score. */
+    good: { 2: 'Good enough.', 3: 'Hard to guess.', 4: 'Very hard to guess.' },
   },
 
   consent: {

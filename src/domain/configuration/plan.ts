@@ -1,8 +1,8 @@
 import type { Database } from '#src/database/pool.ts';
 import { withTenant } from '#src/database/tenant.ts';
+import type { PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { findTenantIdInDirectory } from '#src/domain/tenants/directory.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
-import type { HashingQueue } from '#src/lib/hashing-queue.ts';
 import type { Change } from './change.ts';
 import { checkReferences, type Target } from './references.ts';
 import type { Configuration } from './schema.ts';
@@ -14,7 +14,7 @@ import { findPasswordChanges } from './user-step.ts';
 /** What a configuration is planned and applied with; a part of Services. */
 export interface ConfigurationServices {
   db: Database;
-  hashing: HashingQueue;
+  hashing: PasswordHashing;
   now: () => Date;
 }
 

@@ -1,12 +1,11 @@
 import type { Database } from '#src/database/pool.ts';
-import { findPasswordFlaw } from '#src/domain/credentials/password-hash.ts';
+import { listContextWords } from '#src/domain/credentials/password-context.ts';
+import { judgePassword, passwordRule } from '#src/domain/credentials/password-policy.ts';
+import { explainRefusal } from '#src/domain/credentials/password-refusal.ts';
 import { type DirectoryKind, findTenantIdInDirectory } from '#src/domain/tenants/directory.ts';
 import { ConfigurationError, type ConfigurationErrorCode, formatPath } from './errors.ts';
 import type { Section } from './sections.ts';
 import type { TenantState } from './state.ts';
-
-/** NIST SP 800-63B-4 section 3.1.1.2: a password may be shorter beside a second factor. */
-const shortestPassword = { alone: 15, withSecondFactor: 8 };
 
 /** A section with what the database holds of its tenant, and the tenant's id once it has one. */
 export interface Target {
@@ -22,19 +21,21 @@ interface Problem {
 
 /**
  * Checks what a file says against itself and the database; the platform's section comes first. Throws a ConfigurationError with
- * all problems: `invalid` for resources, scopes, roles and tenants that do not exist and passwords that are too short;
+ * all problems: `invalid` for resources, scopes, roles and tenants that do not exist and passwords that may not be chosen;
  * `conflict` when the only trouble is names that are taken.
  */
 export async function checkReferences(db: Database, targets: readonly [Target, ...Target[]]): Promise<void> {
   const invalid = targets.flatMap((target) => [
     ...findUnknownResources(target, targets[0]),
     ...findUnknownRoles(target),
-    ...findShortPasswords(target),
   ]);
   const taken: Problem[] = [];
   for (const target of targets) {
     invalid.push(...(await findUnknownTenants(db, target, targets)));
     taken.push(...(await findTakenNames(db, target)));
+  }
+  for (const target of targets) {
+    invalid.push(...(await findWeakPasswords(target)));
   }
   throwProblems(invalid.length > 0 ? 'invalid' : 'conflict', [...invalid, ...taken]);
 }
@@ -100,13 +101,26 @@ function findUnknownRoles({ section, state }: Target): Problem[] {
   );
 }
 
-function findShortPasswords({ section, state }: Target): Problem[] {
-  const mfa = section.tenant?.settings?.mfa ?? state.tenant?.settings.mfa;
-  const minimum = mfa === 'required' ? shortestPassword.withSecondFactor : shortestPassword.alone;
-  return section.users.flatMap(({ password }, index) => {
-    const flaw = password === undefined ? undefined : findPasswordFlaw(password, minimum);
-    return flaw === undefined ? [] : [{ path: [...section.path, 'users', index, 'password'], message: flaw }];
-  });
+/** What the file leaves out is as the database has it. */
+async function findWeakPasswords({ section, state }: Target): Promise<Problem[]> {
+  const rule = passwordRule({ ...state.tenant?.settings, ...section.tenant?.settings });
+  const { slug } = section;
+  const name = section.tenant?.name ?? state.tenant?.name ?? slug;
+  const domains = [...new Set([...section.domains, ...state.domains])];
+  const problems: Problem[] = [];
+  for (const [index, { password, ...user }] of section.users.entries()) {
+    if (password === undefined) {
+      continue;
+    }
+    const known = { name: state.users.get(user.email)?.name, ...user };
+    const words = listContextWords({ tenant: { name, slug }, domains, user: known });
+    const judgement = await judgePassword(password, { ...rule, words });
+    if (!judgement.ok) {
+      const path = [...section.path, 'users', index, 'password'];
+      problems.push({ path, message: explainRefusal(judgement.reason, rule) });
+    }
+  }
+  return problems;
 }
 
 async function findUnknownTenants(
@@ -145,7 +159,9 @@ async function findTakenNames(db: Database, { section, state, tenant_id }: Targe
   const problems: Problem[] = [];
   for (const { kind, name, path, own } of names) {
     const owner = own ? tenant_id : await findTenantIdInDirectory(db, kind, name);
-    if (owner !== undefined && owner !== tenant_id) {
+    // Another run of the same file may have made the tenant since it was looked for.
+    const isOwn = owner === (tenant_id ?? (await findTenantIdInDirectory(db, 'slug', section.slug)));
+    if (owner !== undefined && !isOwn) {
       problems.push({ path, message: `${name} is taken` });
     }
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { findHashFlaw, findPasswordFlaw } from '#src/domain/credentials/password-hash.ts';
+import { explainRefusal } from '#src/domain/credentials/password-refusal.ts';
 import { parseDuration } from '#src/lib/duration.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
 import { clientSchema, identifier, scope, sharedClientSchema } from './client-schema.ts';
@@ -48,16 +49,19 @@ const resourceSchema = z.strictObject({
 
 const roleSchema = z.strictObject({ name: label, permissions: z.array(label).default([]) });
 
+/** Only what can never be hashed; what a password must be depends on its tenant. */
+function describePasswordFlaw(password: string): string | undefined {
+  const flaw = findPasswordFlaw(password);
+  return flaw && explainRefusal(flaw, { minimum: 1 });
+}
+
 const userSchema = z
   .strictObject({
     email,
     name: label.optional(),
     email_verified: z.boolean().optional(),
-    status,
-    password: z
-      .string()
-      .check(mustHold((text) => findPasswordFlaw(text)))
-      .optional(),
+    status: z.enum(['active', 'disabled', 'compromised']).optional(),
+    password: z.string().check(mustHold(describePasswordFlaw)).optional(),
     password_hash: z.string().check(mustHold(findHashFlaw)).optional(),
     roles: z.array(z.string()).optional(),
   })

@@ -6,7 +6,7 @@ import { findTenant, listTenantDomains, type Tenant } from '#src/domain/tenants/
 import { listRoles, type Role } from '#src/domain/users/roles.ts';
 import type { User } from '#src/domain/users/users.ts';
 
-export type StoredUser = Omit<User, 'id' | 'updated_at'> & { id: string; password_hash: string | null };
+export type StoredUser = Omit<User, 'updated_at' | 'sessions_valid_from'> & { password_hash: string | null };
 
 /** What the database holds of a tenant, by the names that the file uses. */
 export interface TenantState {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { hashPassword, needsRehash, verifyPassword } from '#src/domain/credentials/password-hash.ts';
+import type { PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
+import { takesImportedHash } from '#src/domain/users/imported-hash.ts';
 import { putUser, setUserStatus } from '#src/domain/users/users.ts';
-import type { HashingQueue } from '#src/lib/hashing-queue.ts';
 import { describeChange, type Step } from './change.ts';
 import type { ConfiguredUser } from './schema.ts';
 import type { StoredUser } from './state.ts';
@@ -23,7 +23,7 @@ export function planUser(
   const wanted = {
     name: user.name ?? stored?.name ?? null,
     email_verified: user.email_verified ?? stored?.email_verified ?? false,
-    status: user.status ?? stored?.status ?? 'active',
+    status: wantStatus(user, stored, password),
     roles: [...new Set(user.roles ?? stored?.roles ?? [])].sort(),
   };
   const change = describeChange('user', email, {
@@ -40,28 +40,36 @@ export function planUser(
   };
 }
 
+/** A compromised user stays so until there is another password, whatever a file says that was written before. */
+function wantStatus(
+  user: ConfiguredUser,
+  stored: StoredUser | undefined,
+  password: PasswordChange | undefined,
+): StoredUser['status'] {
+  const wanted = user.status ?? stored?.status ?? 'active';
+  return wanted === 'active' && stored?.status === 'compromised' && password === undefined
+    ? stored.status
+    : wanted;
+}
+
 /**
- * Finds whose password the file changes. A password that verifies against the stored hash is the same, so the hash stays. An
- * imported hash is taken where there is none or another import, and never in place of a hash that was made here: the user has
- * signed in or chosen a new password since.
+ * Finds whose password the file changes. A password that verifies against the stored hash is the same, so the hash stays; an
+ * imported hash never replaces one that was made here.
  */
 export async function findPasswordChanges(
   users: readonly ConfiguredUser[],
   stored: ReadonlyMap<string, StoredUser>,
-  hashing: HashingQueue,
+  hashing: PasswordHashing,
 ): Promise<Map<string, PasswordChange>> {
   const changes = new Map<string, PasswordChange>();
   await inLanes(users, async ({ email, password, password_hash }) => {
     const known = stored.get(email)?.password_hash ?? null;
     if (password !== undefined) {
-      const same = known !== null && (await hashing.run(() => verifyPassword(password, known)));
+      const same = known !== null && (await hashing.verify(password, known)) === 'right';
       if (!same) {
         changes.set(email, { field: 'password', password });
       }
-    } else if (
-      password_hash !== undefined &&
-      (known === null || (known !== password_hash && needsRehash(known)))
-    ) {
+    } else if (password_hash !== undefined && takesImportedHash(known, password_hash)) {
       changes.set(email, { field: 'password_hash', hash: password_hash });
     }
   });
@@ -71,12 +79,12 @@ export async function findPasswordChanges(
 /** The same changes with a hash for every password. */
 export async function hashPasswords(
   changes: PasswordChanges,
-  hashing: HashingQueue,
+  hashing: PasswordHashing,
 ): Promise<PasswordChanges> {
   const hashed = new Map(changes);
   await inLanes([...changes], async ([email, change]) => {
     if (change.field === 'password') {
-      const hash = await hashing.run(() => hashPassword(change.password));
+      const hash = await hashing.hash(change.password);
       hashed.set(email, { ...change, hash });
     }
   });

@@ -6,16 +6,29 @@ export interface User {
   email: string;
   email_verified: boolean;
   name: string | null;
-  status: 'active' | 'disabled';
+  /** A compromised user may do nothing but choose a new password. */
+  status: 'active' | 'disabled' | 'compromised';
   roles: string[];
   updated_at: Date;
+  /** Sessions and tokens of a sign-in before this moment are over; set by the database when the status changes. */
+  sessions_valid_from: Date | null;
 }
+
+export type UserWithHash = User & { password_hash: string | null };
 
 const rolesOfUser = sql<string[]>`array(
   select role_name from user_roles where user_roles.user_id = users.id order by role_name
 )`.as('roles');
 
-const columns = ['id', 'email', 'email_verified', 'name', 'status', 'updated_at'] as const;
+const columns = [
+  'id',
+  'email',
+  'email_verified',
+  'name',
+  'status',
+  'updated_at',
+  'sessions_valid_from',
+] as const;
 
 /** The user of this id in the tenant, whatever the status. */
 export async function findUser(tx: TenantTx, id: string): Promise<User | undefined> {
@@ -23,10 +36,7 @@ export async function findUser(tx: TenantTx, id: string): Promise<User | undefin
 }
 
 /** The user of this normalised address with the stored hash, to check a password against. */
-export async function findUserByEmail(
-  tx: TenantTx,
-  email: string,
-): Promise<(User & { password_hash: string | null }) | undefined> {
+export async function findUserByEmail(tx: TenantTx, email: string): Promise<UserWithHash | undefined> {
   return tx
     .selectFrom('users')
     .select([...columns, 'password_hash'])
@@ -71,7 +81,42 @@ export async function putUser(tx: TenantTx, { roles, password_hash, ...user }: U
   return id;
 }
 
-/** Disables or enables a user; false when the tenant has none of this id. */
+/** Stores another hash of the same password; false when the stored one is not `from` any more. */
+export async function replacePasswordHash(
+  tx: TenantTx,
+  id: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('users')
+    .set({ password_hash: to })
+    .where('id', '=', id)
+    .where('password_hash', '=', from)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/**
+ * Gives a compromised user the hash of a new password, and makes the user active. Undefined, and nothing is changed, when the
+ * user is not compromised any more or the stored hash is not `from`.
+ */
+export async function mendCompromisedUser(
+  tx: TenantTx,
+  id: string,
+  { from, to }: { from: string; to: string },
+): Promise<User | undefined> {
+  return tx
+    .updateTable('users')
+    .set({ password_hash: to, status: 'active', updated_at: new Date() })
+    .where('id', '=', id)
+    .where('status', '=', 'compromised')
+    .where('password_hash', '=', from)
+    .returning(columns)
+    .returning(rolesOfUser)
+    .executeTakeFirst();
+}
+
+/** Disables or enables a user, or marks the user compromised; false when the tenant has none of this id. */
 export async function setUserStatus(tx: TenantTx, id: string, status: User['status']): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('users')

@@ -48,15 +48,40 @@ describe('a password', () => {
     });
     await expect(fixture.apply(file('optional', 'fourteen chars'))).rejects.toMatchObject({
       code: 'invalid',
-      problems: ['tenants[0].users[0].password: has 14 characters where at least 15 are needed'],
+      problems: ['tenants[0].users[0].password: needs at least 15 characters'],
     });
-    await expect(fixture.apply(file('required', 'seven c'))).rejects.toThrow('at least 8 are needed');
-    await fixture.apply(file('required', 'eight ch'));
+    await expect(fixture.apply(file('required', 'seven c'))).rejects.toThrow('at least 8 characters');
+    await fixture.apply(file('required', 'q7Rx#9tv'));
     // The setting that the database holds counts where the file is silent.
     await fixture.apply({
-      tenants: [{ slug: 'bounds', users: [{ email: 'bob@bounds.test', password: 'eight ch' }] }],
+      tenants: [{ slug: 'bounds', users: [{ email: 'bob@bounds.test', password: 'q7Rx#9tv' }] }],
     });
-    await expect(fixture.apply(file('optional', 'eight ch'))).rejects.toThrow('at least 15 are needed');
+    await expect(fixture.apply(file('optional', 'q7Rx#9tv'))).rejects.toThrow('at least 15 characters');
+  });
+
+  test.each([
+    ['is known', 'qwertyuiopasdfgh', 'is on the list of passwords that are known from breaches'],
+    ['is made of tenant, product and year', 'Weak-Co-Tessera-2026', 'is made of names'],
+    ['is made of a domain that is there by now', 'intranet.weak.test', 'is made of names'],
+    ['is the address', 'bob@weak-co.test', 'is made of names'],
+    ['is easy to guess', 'x'.repeat(20), 'is too easy to guess'],
+  ])('that %s is refused, and nothing is changed [A-087, N-09]', async (_, weak, reason) => {
+    await fixture.apply({ tenants: [{ slug: 'weak-co', name: 'Weak Co', domains: ['intranet.weak.test'] }] });
+    const error = await fixture.apply(bob('weak-co', { password: weak })).catch((refused) => refused);
+    expect(error).toMatchObject({ code: 'invalid', problems: [expect.stringContaining(reason)] });
+    expect(error.message).not.toContain(weak);
+    expect(await fixture.userOf('weak-co', 'bob@weak-co.test')).toBeUndefined();
+  });
+
+  test('of a compromised user must be another one before the user is active [A-088]', async () => {
+    const statusOf = async () => (await fixture.userOf('leaked', 'bob@leaked.test')).status;
+    await fixture.apply(bob('leaked', { password }));
+    await fixture.apply(bob('leaked', { status: 'compromised' }));
+    expect(await statusOf()).toBe('compromised');
+    const { changes } = await fixture.apply(bob('leaked', { password, status: 'active' }));
+    expect(actions(changes)).toEqual(['unchanged']);
+    await fixture.apply(bob('leaked', { password: 'another horse battery staple', status: 'active' }));
+    expect(await statusOf()).toBe('active');
   });
 });
 

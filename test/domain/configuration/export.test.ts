@@ -3,10 +3,11 @@ import { type Database, makeDatabase } from '#src/database/pool.ts';
 import { applyConfiguration } from '#src/domain/configuration/apply.ts';
 import { exportConfiguration } from '#src/domain/configuration/export.ts';
 import { parseConfiguration } from '#src/domain/configuration/parse.ts';
+import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { createTestDatabase, runStatements, type TestDatabase } from '#test/support/postgres.ts';
 
-const hashing = makeHashingQueue({ concurrency: 2, maxWaiting: 50, maxWaitMs: 30_000 });
+const hashing = makePasswordHashing(makeHashingQueue({ concurrency: 2, maxWaiting: 50, maxWaitMs: 30_000 }));
 const databases: { test: TestDatabase; db: Database }[] = [];
 let db: Database;
 let other: Database;

@@ -5,13 +5,14 @@ import { findClientWithSecrets } from '#src/domain/clients/clients.ts';
 import { applyConfiguration } from '#src/domain/configuration/apply.ts';
 import { parseConfiguration } from '#src/domain/configuration/parse.ts';
 import { planConfiguration } from '#src/domain/configuration/plan.ts';
+import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { findTenantIdInDirectory } from '#src/domain/tenants/directory.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import { findUserByEmail } from '#src/domain/users/users.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { createTestDatabase, runStatements } from '#test/support/postgres.ts';
 
-const hashing = makeHashingQueue({ concurrency: 2, maxWaiting: 50, maxWaitMs: 30_000 });
+const hashing = makePasswordHashing(makeHashingQueue({ concurrency: 2, maxWaiting: 50, maxWaitMs: 30_000 }));
 
 /** A database of its own, and the ways in which the tests of this folder look at it. */
 export async function makeFixture() {
