@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import * as client from 'openid-client';
+import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import {
   createFixture,
   type Fixture,
@@ -80,59 +81,79 @@ test('a person’s token without resource is opaque and serves userinfo with the
   });
 });
 
-test('completes PAR, private_key_jwt and DPoP, and binds the token to the key [RFC 9126, RFC 7523, RFC 9449]', async () => {
-  const keys = await client.randomDPoPKeyPair();
-  let handle: client.DPoPHandle | undefined;
-  const { config, tokens } = await completeFlow(issuer, 'acme-pk', {
-    clientKey: fixture.clientKey,
-    pushed: true,
-    dpop: async (configuration) => {
-      handle = client.getDPoPHandle(configuration, keys);
-      return handle;
-    },
-  });
-  expect(tokens.token_type).toBe('dpop');
-  const { payload } = await verify(tokens.access_token, resource);
-  expect(payload['cnf']).toEqual({ jkt: expect.any(String) });
-  const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token!, undefined, {
-    DPoP: handle!,
-  });
-  expect(refreshed.token_type).toBe('dpop');
-});
+test.each([
+  ['with private_key_jwt', 'acme-pk', {}],
+  ['of a shared client that names the tenant in the pushed request', 'shared-web', { tenant: 'acme' }],
+] as const)(
+  'completes PAR and DPoP %s, and binds the token to the key [RFC 9126, RFC 7523, RFC 9449]',
+  async (_, client_id, parameters) => {
+    const keys = await client.randomDPoPKeyPair();
+    let handle: client.DPoPHandle | undefined;
+    const { config, tokens } = await completeFlow(issuer, client_id, {
+      clientKey: fixture.clientKey,
+      parameters,
+      pushed: true,
+      dpop: async (configuration) => {
+        handle = client.getDPoPHandle(configuration, keys);
+        return handle;
+      },
+    });
+    expect(tokens.token_type).toBe('dpop');
+    const { payload } = await verify(tokens.access_token, resource);
+    expect(payload).toMatchObject({ tenant_id: fixture.acme.tenant_id, cnf: { jkt: expect.any(String) } });
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token!, undefined, {
+      DPoP: handle!,
+    });
+    expect(refreshed.token_type).toBe('dpop');
+  },
+);
 
-test('completes client credentials; a machine that names no resource gets its first one [RFC 6749 4.4, RFC 8707]', async () => {
-  const config = await discover(issuer, 'globex-m2m');
-  const tokens = await client.clientCredentialsGrant(config, { scope: 'read' });
-  const { payload } = await verify(tokens.access_token, resource);
-  expect(payload).toMatchObject({ tenant_id: fixture.globex.tenant_id, sub: 'globex-m2m', scope: 'read' });
-});
+test.each([
+  ['a tenant’s machine', 'globex-m2m', () => fixture.globex.tenant_id],
+  ['a shared machine, which is the platform’s', 'shared-m2m', () => platformTenantId],
+])(
+  'completes client credentials of %s; without a resource it gets its first one [RFC 6749 4.4, RFC 8707]',
+  async (_, client_id, tenant) => {
+    const config = await discover(issuer, client_id);
+    const tokens = await client.clientCredentialsGrant(config, { scope: 'read' });
+    const { payload } = await verify(tokens.access_token, resource);
+    expect(payload).toMatchObject({ tenant_id: tenant(), sub: client_id, scope: 'read' });
+  },
+);
 
-test('signs out at the client’s request and comes back to it [OIDC RP-Initiated Logout 2]', async () => {
-  const { agent, config, tokens } = await completeFlow(issuer, 'acme-web');
-  const url = client.buildEndSessionUrl(config, {
-    id_token_hint: tokens.id_token!,
-    post_logout_redirect_uri,
-    state: 'bye',
-  });
-  const page = await agent.get(url.href);
-  expect(page.status).toBe(200);
-  const left = await agent.submit(page, { logout: 'yes' });
-  expect(left.location).toBe(`${post_logout_redirect_uri}?state=bye`);
-  const again = await agent.follow(
-    await agent.get(
-      `${issuer}/auth?${new URLSearchParams({
-        client_id: 'acme-web',
-        redirect_uri: 'http://localhost:4000/callback',
-        response_type: 'code',
-        scope: 'openid',
-        prompt: 'none',
-        code_challenge: 'a'.repeat(43),
-        code_challenge_method: 'S256',
-      })}`,
-    ),
-  );
-  expect(new URL(again.location!).searchParams.get('error')).toBe('login_required');
-});
+test.each([
+  ['acme-web', {}],
+  ['shared-web', { tenant: 'acme' }],
+] as const)(
+  'signs out at the request of %s and comes back to it [OIDC RP-Initiated Logout 2]',
+  async (client_id, parameters) => {
+    const { agent, config, tokens } = await completeFlow(issuer, client_id, { parameters });
+    const url = client.buildEndSessionUrl(config, {
+      id_token_hint: tokens.id_token!,
+      post_logout_redirect_uri,
+      state: 'bye',
+    });
+    const page = await agent.get(url.href);
+    expect(page.status).toBe(200);
+    const left = await agent.submit(page, { logout: 'yes' });
+    expect(left.location).toBe(`${post_logout_redirect_uri}?state=bye`);
+    const again = await agent.follow(
+      await agent.get(
+        `${issuer}/auth?${new URLSearchParams({
+          client_id,
+          ...parameters,
+          redirect_uri: 'http://localhost:4000/callback',
+          response_type: 'code',
+          scope: 'openid',
+          prompt: 'none',
+          code_challenge: 'a'.repeat(43),
+          code_challenge_method: 'S256',
+        })}`,
+      ),
+    );
+    expect(new URL(again.location!).searchParams.get('error')).toBe('login_required');
+  },
+);
 
 test('a session of one tenant never serves another; both stay signed in in one browser [decision 3]', async () => {
   const agent = makeUserAgent();

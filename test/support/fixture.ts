@@ -48,10 +48,16 @@ const web: Omit<ClientInput, 'client_id'> = {
   resources: api,
 };
 
+const machine = {
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  post_logout_redirect_uris: [],
+};
+
 /**
  * A database with two tenants of identical data, and the clients of each: `acme-web` (confidential), `acme-spa` (public),
  * `acme-pk` (private_key_jwt, DPoP, pushed requests only), `acme-m2m`, `acme-third` (asks for consent); the same for globex;
- * and `shared-web` of the platform.
+ * and `shared-web` and `shared-m2m` of the platform.
  */
 export async function createFixture(): Promise<Fixture> {
   const database = await createTestDatabase();
@@ -65,7 +71,16 @@ export async function createFixture(): Promise<Fixture> {
   await withTenant(db, platformTenantId, async (tx) => {
     await putResourceServer(tx, { identifier: resource, name: 'Example API', scopes: ['read', 'write'] });
     await putClient(tx, { ...web, client_id: 'shared-web', client_name: 'Shared', shared: true });
-    await addClientSecret(tx, 'shared-web', { secret: secretOf('shared-web') });
+    await putClient(tx, {
+      ...web,
+      ...machine,
+      client_id: 'shared-m2m',
+      client_name: 'Shared machine',
+      shared: true,
+    });
+    for (const client_id of ['shared-web', 'shared-m2m']) {
+      await addClientSecret(tx, client_id, { secret: secretOf(client_id) });
+    }
   });
 
   const makeTenant = async (slug: FixtureTenant['slug'], tenant_id: string): Promise<FixtureTenant> =>
@@ -93,11 +108,9 @@ export async function createFixture(): Promise<Fixture> {
         },
         {
           ...web,
+          ...machine,
           client_id: `${slug}-m2m`,
           client_name: 'Machine',
-          grant_types: ['client_credentials'],
-          redirect_uris: [],
-          post_logout_redirect_uris: [],
         },
         { ...web, client_id: `${slug}-third`, client_name: 'Third party', first_party: false },
       ];

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import type { PasswordReason } from '#src/domain/credentials/password-refusal.ts';
+import type { PasswordAdvice } from '#src/domain/credentials/password-strength.ts';
 import { refusalText } from '#views/components/password.ts';
 import type { PageContext } from '#views/layout.ts';
 import { type NewPasswordProps, newPasswordPage } from '#views/pages/new-password.ts';
@@ -64,9 +66,15 @@ describe('the page that asks for a new password', () => {
   });
 });
 
+/** A code without words does not compile here. */
+const { reasons, advice } = en.password satisfies {
+  reasons: Record<PasswordReason, string>;
+  advice: Record<PasswordAdvice, string>;
+};
+
 test('every reason and every advice has its words', () => {
-  for (const reason of Object.keys(en.password.reasons)) {
-    expect(refusalText(en, { reason, advice: Object.keys(en.password.advice) }, 15)).not.toMatch(/[{}]/);
+  for (const reason of Object.keys(reasons)) {
+    expect(refusalText(en, { reason, advice: Object.keys(advice) }, 15)).not.toMatch(/[{}]/);
   }
   expect(refusalText(en, { reason: 'constructor', advice: ['toString'] }, 15)).toBe(
     en.password.reasons.guessable,

@@ -29,7 +29,7 @@ for (const input of document.querySelectorAll('[data-check]')) {
   let asked = 0;
   const show = ({ score, text }) => {
     meter.hidden = text === '';
-    meter.value = score;
+    meter.setAttribute('aria-valuenow', score);
     verdict.textContent = text;
   };
   const ask = async (turn) => {

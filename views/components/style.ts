@@ -107,13 +107,11 @@ input {
   width: 100%; min-height: 3rem; padding: .625rem .875rem; border: 1px solid var(--edge); border-radius: .625rem;
   color: var(--ink); background: var(--sheet); font: inherit; appearance: none;
 }
-meter { width: 100%; height: .5rem; border: 0; border-radius: .25rem; background: var(--hair); overflow: hidden; appearance: none; }
-meter::-webkit-meter-inner-element { display: block; }
-meter::-webkit-meter-bar { height: .5rem; border: 0; border-radius: .25rem; background: var(--hair); }
-meter::-webkit-meter-optimum-value, meter::-webkit-meter-suboptimum-value { background: var(--accent); border-radius: .25rem; }
-meter::-webkit-meter-even-less-good-value { background: var(--danger); border-radius: .25rem; }
-meter::-moz-meter-bar { background: var(--accent); border-radius: .25rem; }
-meter:-moz-meter-sub-sub-optimum::-moz-meter-bar { background: var(--danger); }
+.strength { height: .5rem; border-radius: .25rem; overflow: hidden; background: var(--hair); }
+.strength::before { content: ''; display: block; width: 25%; height: 100%; background: var(--danger); }
+.strength[aria-valuenow='2']::before { width: 50%; background: var(--accent); }
+.strength[aria-valuenow='3']::before { width: 75%; background: var(--accent); }
+.strength[aria-valuenow='4']::before { width: 100%; background: var(--accent); }
 input[aria-invalid] { border-color: var(--danger); border-width: 2px; }
 .reveal { position: relative; }
 .reveal input { padding-inline-end: 5rem; }
@@ -176,5 +174,7 @@ dt { color: var(--quiet); font-size: .8125rem; }
   .sheet, .monogram { border: 1px solid; }
   .asked li::before { background: CanvasText; forced-color-adjust: none; }
   .mark rect { fill: CanvasText; }
+  .strength { border: 1px solid; }
+  .strength::before { background: CanvasText !important; forced-color-adjust: none; }
 }
 `;

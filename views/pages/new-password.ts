@@ -64,7 +64,7 @@ ${passwordField(words, {
   autocomplete: 'new-password',
   attributes: html` data-check="${props.check_action}"${invalid(isWeak)}${describedBy('hint', problem !== undefined && isWeak && alertId)}`,
   below: html`<p class="hint" id="hint">${fillText(password.hint, { minimum: String(props.minimum) })}</p>
-<meter id="strength" aria-label="${password.strength}" min="0" max="4" low="3" high="4" optimum="4" value="0" hidden></meter>
+<div class="strength" id="strength" role="meter" aria-label="${password.strength}" aria-valuemin="0" aria-valuemax="4" aria-valuenow="0" hidden></div>
 <p class="hint" id="verdict" aria-live="polite"></p>
 `,
 })}`;
