@@ -45,11 +45,6 @@ export async function findUserByEmail(tx: TenantTx, email: string): Promise<User
     .executeTakeFirst();
 }
 
-/** All users of the tenant. */
-export async function listUsers(tx: TenantTx): Promise<User[]> {
-  return tx.selectFrom('users').select(columns).select(rolesOfUser).orderBy('email').execute();
-}
-
 export interface UserInput {
   /** Normalised. */
   email: string;
