@@ -17,8 +17,8 @@ import { type Node, startNode } from '#test/support/server.ts';
 
     beforeAll(async () => {
       fixture = await createFixture();
-      // Fewer server connections than clients, so that transactions of both tenants meet on the same one.
-      pooler = await startPooler(fixture.urls.runtimeUrl, { mode: 'transaction', size: 2 });
+      // As many as a node's own two pools: a request may need a second connection while it holds one.
+      pooler = await startPooler(fixture.urls.runtimeUrl, { mode: 'transaction', size: 13 });
       const url = new URL(pooler.url);
       url.searchParams.set('pgbouncer', 'true');
       node = await startNode(fixture, { env: { DATABASE_URL: url.href } });
