@@ -11,4 +11,4 @@ grant select, insert, update, delete on
   to :runtime_role;
 grant select on schema_migrations to :runtime_role;
 revoke all on all routines in schema public from public;
-grant execute on function current_tenant_id(), presented_key(), protocol_tenant_id(), directory_key(text, text), sync_directory(), note_config_change() to :runtime_role;
+grant execute on function current_tenant_id(), presented_key(), protocol_tenant_id(), present_protocol_row(bytea, uuid, boolean), directory_key(text, text), sync_directory(), note_config_change() to :runtime_role;

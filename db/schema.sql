@@ -95,13 +95,15 @@ CREATE TABLE protocol_store (
   sealed_payload bytea NOT NULL,
   consumed_at timestamp with time zone,
   expires_at timestamp with time zone NOT NULL,
+  session_key bytea,
+  user_id uuid,
   CONSTRAINT protocol_store_pkey PRIMARY KEY (tenant_id, key),
   CONSTRAINT protocol_store_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE
 );
 CREATE INDEX protocol_store_expires_at ON protocol_store USING btree (tenant_id, expires_at);
 CREATE INDEX protocol_store_grant_key ON protocol_store USING btree (tenant_id, grant_key) WHERE grant_key IS NOT NULL;
 CREATE INDEX protocol_store_key ON protocol_store USING btree (key);
-CREATE INDEX protocol_store_uid_key ON protocol_store USING btree (tenant_id, uid_key) WHERE uid_key IS NOT NULL;
+CREATE INDEX protocol_store_uid_key ON protocol_store USING btree (uid_key) WHERE uid_key IS NOT NULL;
 ALTER TABLE protocol_store ENABLE ROW LEVEL SECURITY;
 ALTER TABLE protocol_store FORCE ROW LEVEL SECURITY;
 CREATE POLICY by_presented_key ON protocol_store FOR SELECT USING (key = (( SELECT presented_key() AS presented_key)));
@@ -301,6 +303,53 @@ begin
 end
 $function$;
 GRANT EXECUTE ON FUNCTION note_config_change() TO tessera;
+
+CREATE OR REPLACE FUNCTION public.present_protocol_row(presented bytea, tenant uuid, use_up boolean)
+ RETURNS TABLE(model text, tenant_id uuid, key bytea, uid_key bytea, sealed_payload bytea, consumed_at timestamp with time zone, account jsonb)
+ LANGUAGE plpgsql
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  shown protocol_store;
+begin
+  if tenant is null then
+    perform set_config('app.presented_key', encode(presented, 'hex'), true);
+    select s.tenant_id into tenant from protocol_store s where s.key = presented;
+    if tenant is null then
+      return;
+    end if;
+  end if;
+  perform set_config('app.current_tenant_id', tenant::text, true);
+  if use_up then
+    perform pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode(s.grant_key, 'hex'), 0))
+    from protocol_store s where s.key = presented and s.grant_key is not null;
+    select * into shown from protocol_store s
+    where s.key = presented and s.expires_at > now() for update;
+  else
+    select * into shown from protocol_store s
+    where s.key = presented and s.expires_at > now();
+  end if;
+  if shown.key is null then
+    return;
+  end if;
+  return query
+    select shown.model, shown.tenant_id, shown.key, shown.uid_key, shown.sealed_payload, shown.consumed_at, (
+      select to_jsonb(u) - 'password_hash' || jsonb_build_object('roles', array(
+        select r.role_name from user_roles r where r.user_id = u.id order by r.role_name
+      ))
+      from users u where u.id = shown.user_id
+    )
+    union all
+    select s.model, s.tenant_id, s.key, s.uid_key, s.sealed_payload, s.consumed_at, null
+    from protocol_store s
+    where s.key = shown.grant_key and s.expires_at > now()
+    union all
+    select s.model, s.tenant_id, s.key, s.uid_key, s.sealed_payload, s.consumed_at, null
+    from protocol_store s
+    where s.uid_key = shown.session_key and s.expires_at > now();
+end
+$function$;
+GRANT EXECUTE ON FUNCTION present_protocol_row(bytea,uuid,boolean) TO tessera;
 
 CREATE OR REPLACE FUNCTION public.presented_key()
  RETURNS bytea

@@ -33,7 +33,7 @@ export interface Statement {
  * One that takes longer than `query_timeout` (milliseconds; default: that of the pool) fails and breaks the connection.
  */
 export function runStatement<Row extends pg.QueryResultRow>(
-  client: pg.ClientBase,
+  client: Pick<pg.ClientBase, 'query'>,
   { text, values = [] }: Statement,
   prepared: boolean,
   query_timeout?: number,

@@ -22,7 +22,7 @@ export interface DatabaseOptions {
 }
 
 /** Makes both pools; connects lazily. Timeouts bound every wait: connecting 3 s, a statement 5 s, a lock 2 s. */
-export function makeDatabase({ url, pgbouncer = false, max = 10, onError }: DatabaseOptions): Database {
+export function makeDatabase({ url, pgbouncer = false, max = 20, onError }: DatabaseOptions): Database {
   const target = new URL(url);
   target.searchParams.delete('pgbouncer');
   // A pooler in transaction mode refuses start-up parameters that it does not track.

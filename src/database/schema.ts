@@ -137,6 +137,8 @@ export interface ProtocolStoreTable {
   model: string;
   grant_key: Buffer | null;
   uid_key: Buffer | null;
+  session_key: Buffer | null;
+  user_id: string | null;
   sealed_payload: Buffer;
   consumed_at: NullableTimestamp;
   expires_at: ColumnType<Date, Date | string, Date | string>;

@@ -35,8 +35,6 @@ export interface OpenTransaction {
   tenantId(): string | undefined;
   /** Fixes the tenant; another one than already set is refused. */
   setTenant(tenant_id: string): void;
-  /** Lets the transaction see the one row that this key (a hash) names. */
-  presentKey(key: Buffer): void;
   /** Sends a statement now; the answer may be awaited or left to `commit`. */
   run<Row extends pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>>;
   commit(): Promise<void>;
@@ -149,10 +147,6 @@ export async function openTransaction(
       assertOpen();
       bindTenant(tenant_id);
       note(send({ text: `select set_config('app.current_tenant_id', '${tenant}', true)` }));
-    },
-    presentKey(key) {
-      assertOpen();
-      note(send({ text: `select set_config('app.presented_key', '${key.toString('hex')}', true)` }));
     },
     run(statement) {
       assertOpen();

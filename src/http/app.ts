@@ -2,7 +2,7 @@ import Koa from 'koa';
 import type { LiveProvider } from '#src/oidc/live-provider.ts';
 import { makePages } from '#src/pages/pages.ts';
 import type { Services } from '#src/services.ts';
-import { answerErrors } from './errors.ts';
+import { answerErrors, refuseUnknownPaths } from './errors.ts';
 import { sendFormOnAsGet } from './form-as-get.ts';
 import { health } from './health.ts';
 import { home } from './home.ts';
@@ -36,8 +36,9 @@ export function makeApp({ services, provider, accepting }: AppDependencies): Koa
     publicDocuments(provider),
     home(config),
     sendFormOnAsGet(),
-    ...makePages({ services, provider }),
     serveProvider(provider),
+    ...makePages({ services, provider }),
+    refuseUnknownPaths(),
   ]) {
     app.use(middleware);
   }

@@ -30,6 +30,13 @@ export function answerErrors(): Middleware {
   };
 }
 
+/** Behind everything that answers. */
+export function refuseUnknownPaths(): Middleware {
+  return () => {
+    throw new AnswerError(404, 'not_found');
+  };
+}
+
 function classify(error: unknown): { status: number; code: string; retryAfter?: number } {
   if (error instanceof AnswerError) {
     return { status: error.status, code: error.code };

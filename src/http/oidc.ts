@@ -4,13 +4,14 @@ import type { LiveProvider } from '#src/oidc/live-provider.ts';
 import { documentPaths, isProviderPath } from '#src/oidc/routes.ts';
 
 /**
- * Everything else is the provider's, which writes its answer itself. Not to HEAD, which the library would take for a GET: a
+ * The provider writes its answer itself. Not to HEAD, which the library would take for a GET: a
  * link preview must neither start a sign-in nor finish one.
  */
 export function serveProvider(provider: LiveProvider): Middleware {
-  return async (ctx) => {
+  return async (ctx, next) => {
     if (!isProviderPath(ctx.path)) {
-      throw new AnswerError(404, 'not_found');
+      await next();
+      return;
     }
     if (ctx.method === 'HEAD' && !documentPaths.has(ctx.path)) {
       ctx.set('allow', 'GET, POST');

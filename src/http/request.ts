@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Middleware } from 'koa';
 import { resolveClientIp } from '#src/lib/client-ip.ts';
+import { randomPart } from '#src/lib/random.ts';
 import { setRequestInfo } from '#src/lib/request-info.ts';
 import type { Services } from '#src/services.ts';
 
@@ -8,7 +8,7 @@ import type { Services } from '#src/services.ts';
 export function identifyRequest({ config, log }: Pick<Services, 'config' | 'log'>): Middleware {
   return async (ctx, next) => {
     const startedAt = performance.now();
-    const request_id = randomBytes(9).toString('base64url');
+    const request_id = randomPart(9).toString('base64url');
     const ip = resolveClientIp({
       peer: ctx.req.socket.remoteAddress,
       forwardedFor: ctx.req.headers['x-forwarded-for'] as string | undefined,
@@ -17,7 +17,7 @@ export function identifyRequest({ config, log }: Pick<Services, 'config' | 'log'
     setRequestInfo(ctx.req, {
       request_id,
       ip,
-      nonce: randomBytes(16).toString('base64'),
+      nonce: randomPart(16).toString('base64'),
       log: log.child({ request_id }),
     });
     ctx.set('x-request-id', request_id);

@@ -4,7 +4,7 @@ import type { Catalogue } from '#src/domain/catalogue/catalogue.ts';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import { findUser, type User } from '#src/domain/users/users.ts';
 import { clientMembers } from './client-metadata.ts';
-import { requestTenantId, requestTx } from './request-store.ts';
+import { requestStore, requestTenantId, requestTx } from './request-store.ts';
 import { mayServe } from './tenancy.ts';
 
 export type UserAccount = Account & { user: User };
@@ -32,10 +32,7 @@ export function makeFindAccount(catalogue: Catalogue) {
     if (tenant_id === undefined || !isUuid(sub)) {
       return undefined;
     }
-    const [tenant, user] = await Promise.all([
-      catalogue.findTenant(tenant_id),
-      requestTx().then((tx) => findUser(tx, sub)),
-    ]);
+    const [tenant, user] = await Promise.all([catalogue.findTenant(tenant_id), readUser(sub)]);
     if (tenant?.status !== 'active' || user?.status !== 'active' || !mayUse(ctx.oidc.client, tenant)) {
       return undefined;
     }
@@ -57,6 +54,12 @@ export function makeFindAccount(catalogue: Catalogue) {
       },
     };
   };
+}
+
+/** The user that came with the row that was presented, else read now. */
+async function readUser(sub: string): Promise<User | undefined> {
+  const { user } = requestStore();
+  return user?.id === sub ? user : findUser(await requestTx(), sub);
 }
 
 /** Whether the sign-in came before the user's sessions were ended. An access token knows only when it was made itself. */

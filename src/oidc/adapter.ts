@@ -1,11 +1,18 @@
 import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Database } from '#src/database/pool.ts';
-import { requestMs, withTenant } from '#src/database/tenant.ts';
+import { isTenantId as isUuid, requestMs, withTenant } from '#src/database/tenant.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
 import { noteFailure, requestStore, runInTenant, sendInTenant, setRequestTenant } from './request-store.ts';
-import { lockFamily, readStoredRow, type StoredRow, selectByUid } from './stored-objects.ts';
+import {
+  isHeld,
+  lockFamily,
+  readStoredRow,
+  type StoredRow,
+  selectByUid,
+  takeAhead,
+} from './stored-objects.ts';
 
 export interface AdapterDependencies {
   cipher: ProtocolCipher;
@@ -15,6 +22,20 @@ export interface AdapterDependencies {
 
 /** Longer than any proof or assertion is accepted: five minutes from an iat up to five minutes ahead, by a clock of whole seconds. */
 const replayWindowSeconds = 660;
+
+const end = 'now() + make_interval(secs => $8)';
+/**
+ * A session is rewritten at every use. Its end as the table knows it serves the purge alone, for the library reads the one in
+ * the payload; rounded up it mostly stays the same, and the new version of the row stays out of the indexes.
+ */
+const sessionEnd = `date_bin('5 min', ${end}, 'epoch') + interval '5 min'`;
+
+const upsertStatement = (model: string) => `
+  insert into protocol_store (key, model, grant_key, uid_key, session_key, user_id, sealed_payload, expires_at)
+  values ($1, $2, $3, $4, $5, $6, $7, ${model === 'Session' ? sessionEnd : end})
+  on conflict (tenant_id, key) do update
+  set grant_key = excluded.grant_key, uid_key = excluded.uid_key, session_key = excluded.session_key,
+    user_id = excluded.user_id, sealed_payload = excluded.sealed_payload, expires_at = excluded.expires_at`;
 
 /** The library's storage contract: one adapter per model over `protocol_store`; clients come from the configuration instead. */
 export function makeAdapter({ cipher, db, findClient }: AdapterDependencies): AdapterFactory {
@@ -31,6 +52,7 @@ export function makeAdapter({ cipher, db, findClient }: AdapterDependencies): Ad
 
 /** Each identifier is named by its HMAC, each payload sealed; single use is one conditional update. */
 function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
+  const upsert = upsertStatement(model);
   const openRow = (row: StoredRow, jti?: string): AdapterPayload => ({
     ...cipher.open(row.sealed_payload, row),
     ...(jti === undefined ? {} : { jti }),
@@ -52,39 +74,49 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       const key = cipher.key(model, id);
       // A session is found by its uid too, so its identifier stays inside the seal; elsewhere the bearer brings it back.
       const { jti: _, ...rest } = payload;
-      await sendInTenant({
-        text: `
-          insert into protocol_store (key, model, grant_key, uid_key, sealed_payload, expires_at)
-          values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
-          on conflict (tenant_id, key) do update
-          set grant_key = excluded.grant_key, uid_key = excluded.uid_key,
-            sealed_payload = excluded.sealed_payload, expires_at = excluded.expires_at`,
+      const keyOf = (kind: string, value: string | undefined) =>
+        value === undefined ? null : cipher.key(kind, value);
+      const uid_key = keyOf('uid', payload.uid);
+      takeAhead(uid_key ?? key);
+      sendInTenant({
+        text: upsert,
         values: [
           key,
           model,
-          payload.grantId === undefined ? null : cipher.key('Grant', payload.grantId),
-          payload.uid === undefined ? null : cipher.key('uid', payload.uid),
+          keyOf('Grant', payload.grantId),
+          uid_key,
+          keyOf('uid', payload.sessionUid),
+          payload.accountId !== undefined && isUuid(payload.accountId) ? payload.accountId : null,
           cipher.seal(payload.uid === undefined ? rest : payload, { tenant_id, key }),
           expiresIn,
         ],
       });
     },
     async find(id) {
-      const row = await readStoredRow(model, cipher.key(model, id));
+      const row = await readStoredRow(cipher.key(model, id));
       return row && openRow(row, id);
     },
     async findByUid(uid) {
-      const { rows } = await runInTenant<StoredRow>({ text: selectByUid, values: [cipher.key('uid', uid)] });
-      return rows[0] && openRow(rows[0]);
+      const uid_key = cipher.key('uid', uid);
+      const row =
+        takeAhead(uid_key) ??
+        (await runInTenant<StoredRow>({ text: selectByUid, values: [uid_key] })).rows[0];
+      return row && openRow(row);
     },
     async findByUserCode() {
       throw new Error('the device flow is off');
     },
     async consume(id) {
-      const { rowCount } = await runInTenant({
+      const key = cipher.key(model, id);
+      const use = {
         text: 'update protocol_store set consumed_at = now() where key = $1 and consumed_at is null',
-        values: [cipher.key(model, id)],
-      });
+        values: [key],
+      };
+      if (isHeld(key)) {
+        sendInTenant(use);
+        return;
+      }
+      const { rowCount } = await runInTenant(use);
       requestStore().wrote = true;
       if (rowCount !== 1) {
         throw model === 'PushedAuthorizationRequest'
@@ -93,16 +125,15 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       }
     },
     async destroy(id) {
-      await sendInTenant({
-        text: 'delete from protocol_store where key = $1',
-        values: [cipher.key(model, id)],
-      });
+      const key = cipher.key(model, id);
+      takeAhead(key);
+      sendInTenant({ text: 'delete from protocol_store where key = $1', values: [key] });
     },
     async revokeByGrantId(grantId) {
       requestStore().revoked = true;
       const grant_key = cipher.key('Grant', grantId);
-      await sendInTenant({ text: lockFamily, values: [grant_key] });
-      await sendInTenant({
+      sendInTenant({ text: lockFamily, values: [grant_key] });
+      sendInTenant({
         text: 'delete from protocol_store where model = $1 and grant_key = $2',
         values: [model, grant_key],
       });

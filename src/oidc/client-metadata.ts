@@ -39,6 +39,8 @@ export function clientMembers(client: object): ClientMembers {
  * another tenant it is unknown. Disabled clients, and clients of disabled tenants, are unknown too.
  */
 export function makeFindClient(catalogue: Catalogue) {
+  // The catalogue hands out the same object until the client changes.
+  const known = new WeakMap<object, AdapterPayload>();
   return async (client_id: string): Promise<AdapterPayload | undefined> => {
     const client = await catalogue.findClient(client_id);
     if (!client || client.status !== 'active' || !mayCallFrom(client, requestStore().client_ip)) {
@@ -52,7 +54,12 @@ export function makeFindClient(catalogue: Catalogue) {
       }
       setRequestTenant(client.tenant_id);
     }
-    return presentClient(client);
+    let presented = known.get(client);
+    if (!presented) {
+      presented = presentClient(client);
+      known.set(client, presented);
+    }
+    return presented;
   };
 }
 

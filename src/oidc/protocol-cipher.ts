@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
+import { randomPart } from '#src/lib/random.ts';
 
 export interface ProtocolCipher {
   /** The stored name of an identifier. The model is part of it: one kind of secret never answers for another. */
@@ -13,18 +21,19 @@ export interface ProtocolCipher {
  * without the master key holds neither a bearer value nor what it stands for.
  */
 export function makeProtocolCipher(secret: Buffer): ProtocolCipher {
-  const derive = (purpose: string) =>
-    Buffer.from(hkdfSync('sha256', secret, '', `tessera protocol_store ${purpose}`, 32));
+  // Key objects: Node takes five times as long to make one out of bytes at every use as to use it.
+  const derive = (purpose: string): KeyObject =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `tessera protocol_store ${purpose}`, 32)));
   const hashKey = derive('key');
   const sealKey = derive('payload');
-  const rowKey = (key: Buffer) => createHmac('sha256', sealKey).update(key).digest();
+  const rowKey = (key: Buffer) => createSecretKey(createHmac('sha256', sealKey).update(key).digest());
   const associated = ({ tenant_id, key }: { tenant_id: string; key: Buffer }) =>
     Buffer.concat([Buffer.from(`${tenant_id}:protocol_store:sealed_payload:`), key]);
 
   return {
     key: (model, id) => createHmac('sha256', hashKey).update(model).update('\u001f').update(id).digest(),
     seal(payload, row) {
-      const nonce = randomBytes(12);
+      const nonce = randomPart(12);
       const cipher = createCipheriv('aes-256-gcm', rowKey(row.key), nonce);
       cipher.setAAD(associated(row));
       const sealed = Buffer.concat([cipher.update(JSON.stringify(payload), 'utf8'), cipher.final()]);

@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
-import type { Statement } from '#src/database/connection.ts';
+import { runStatement, type Statement } from '#src/database/connection.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type OpenTransaction, openTransaction, requestMs, type TenantTx } from '#src/database/tenant.ts';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
+import type { User } from '#src/domain/users/users.ts';
 import type { StoredRow } from './stored-objects.ts';
 
 /**
@@ -19,9 +20,15 @@ export interface RequestStore {
   tenant?: Tenant;
   /** The address of the caller, where the caller is the client itself. */
   readonly client_ip: string | undefined;
-  /** A row read ahead of the library's own read. */
-  prefetched?: StoredRow;
+  /** Rows read ahead of the library's own read, by what it will ask with. */
+  readonly ahead: Map<string, StoredRow>;
+  /** The user of the row that was presented. */
+  user?: User | undefined;
+  /** Keys of rows that this request has locked and nobody had used up. */
+  readonly held: Set<string>;
   open?: Promise<OpenTransaction>;
+  /** Writes that wait for the next read or the commit, to leave in its flight. */
+  readonly unsent: Statement[];
   wrote: boolean;
   /** Whether something was used a second time: what that ended stays ended though the request is refused. */
   revoked?: true;
@@ -63,7 +70,15 @@ export async function runWithRequestStore<T>(
   { lock, client_ip }: { lock: boolean; client_ip?: string | undefined },
   work: (store: RequestStore) => Promise<{ result: T; keep: boolean }>,
 ): Promise<T> {
-  const store: RequestStore = { db, lock, client_ip, wrote: false };
+  const store: RequestStore = {
+    db,
+    lock,
+    client_ip,
+    ahead: new Map(),
+    held: new Set(),
+    unsent: [],
+    wrote: false,
+  };
   let outcome: { result: T; keep: boolean } | undefined;
   try {
     outcome = await storage.run(store, () => work(store));
@@ -73,8 +88,8 @@ export async function runWithRequestStore<T>(
       await open?.rollback().catch(() => {});
     }
   }
-  if (outcome.keep && store.open) {
-    const committed = store.open.then((open) => open.commit());
+  if (outcome.keep && (store.open || store.wrote)) {
+    const committed = openFor(store).then((open) => open.commit());
     if (store.wrote) {
       await committed;
     } else {
@@ -84,20 +99,16 @@ export async function runWithRequestStore<T>(
   return outcome.result;
 }
 
-/** The request's transaction; the key lets it see the row it names while the tenant is still unknown. */
-async function openFor(store: RequestStore, key?: Buffer): Promise<OpenTransaction> {
-  if (!store.open) {
-    const { tenant_id } = store;
-    // A known tenant sees its own rows and no other's, whatever is presented.
-    const first = tenant_id === undefined ? { key } : { tenant_id };
-    store.open = openTransaction(store.db.pool, store.db.prepared, { ...first, within: requestMs });
-    return store.open;
-  }
+/** The request's transaction, with everything sent that waited. */
+async function openFor(store: RequestStore): Promise<OpenTransaction> {
+  const { db, tenant_id } = store;
+  store.open ??= openTransaction(db.pool, db.prepared, { tenant_id, within: requestMs });
   const open = await store.open;
   if (store.tenant_id !== undefined) {
     open.setTenant(store.tenant_id);
-  } else if (key) {
-    open.presentKey(key);
+  }
+  for (const statement of store.unsent.splice(0)) {
+    void open.run(statement);
   }
   return open;
 }
@@ -108,23 +119,23 @@ export async function requestTx(): Promise<TenantTx> {
 }
 
 /**
- * Reads one row by the key its bearer presents. A row of unknown tenant fixes the tenant of the request. The statements leave
- * in one flight, and the last one reads.
+ * Reads by what a bearer presents, with a statement that sets its tenant itself. The first row fixes the tenant of the request.
+ * Where nothing is locked and nothing was opened, the statement is a transaction by itself.
  */
-export async function readByKey<Row extends { tenant_id: string } & pg.QueryResultRow>(
-  key: Buffer,
-  statements: Statement[],
-): Promise<Row | undefined> {
+export async function readPresented<Row extends { tenant_id: string } & pg.QueryResultRow>(
+  statement: Statement,
+): Promise<Row[]> {
   const store = requestStore();
+  const { db, lock } = store;
   return noteFailure(async () => {
-    const open = await openFor(store, key);
-    const results = await Promise.all(statements.map((statement) => open.run<Row>(statement)));
-    const row = results.at(-1)!.rows[0];
-    if (row && store.tenant_id === undefined) {
-      store.tenant_id = row.tenant_id;
-      open.setTenant(row.tenant_id);
+    const alone = !lock && !store.open && !store.wrote;
+    const { rows } = await (alone
+      ? runStatement<Row>(db.pool, statement, db.prepared, requestMs)
+      : (await openFor(store)).run<Row>(statement));
+    if (rows[0]) {
+      store.tenant_id ??= rows[0].tenant_id;
     }
-    return row;
+    return rows;
   });
 }
 
@@ -136,13 +147,11 @@ export async function runInTenant<Row extends pg.QueryResultRow>(
   return noteFailure(async () => (await openFor(store)).run<Row>(statement));
 }
 
-/** Sends a write without waiting for its answer: it travels ahead of the commit, which reports its failure. */
-export async function sendInTenant(statement: Statement): Promise<void> {
+/** Writes without waiting for the answer: the statement travels with the next read or the commit, which reports its failure. */
+export function sendInTenant(statement: Statement): void {
   const store = requestStore();
-  await noteFailure(async () => {
-    store.wrote = true;
-    void (await openFor(store)).run(statement);
-  });
+  store.wrote = true;
+  store.unsent.push(statement);
 }
 
 /** Keeps a failure for the answer, since the library may make a refusal of it. */

@@ -1,7 +1,9 @@
-import { openTransaction, requestMs, withTenant } from '#src/database/tenant.ts';
+import { runStatement } from '#src/database/connection.ts';
+import { requestMs, withTenant } from '#src/database/tenant.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
+import { readStoredUser, type StoredUser } from '#src/domain/users/users.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
-import { readByKey, requestStore } from './request-store.ts';
+import { readPresented, requestStore } from './request-store.ts';
 
 /** Reads of the protocol store that come before the library's own. */
 export interface StoredObjects {
@@ -21,14 +23,15 @@ export interface StoredRow {
   consumed_at: Date | null;
 }
 
-const columns = 'tenant_id, key, model, sealed_payload, consumed_at';
-export const selectByKey = `select ${columns} from protocol_store where key = $1 and expires_at > now()`;
-export const selectByUid = `select ${columns} from protocol_store where uid_key = $1 and expires_at > now()`;
+type PresentedRow = StoredRow & { uid_key: Buffer | null; account: StoredUser | null };
+
+const presentRow = 'select * from present_protocol_row($1, $2, $3)';
+export const selectByUid = `
+  select tenant_id, key, model, sealed_payload, consumed_at
+  from protocol_store
+  where uid_key = $1 and expires_at > now()`;
 
 const pushedPrefix = 'urn:ietf:params:oauth:request_uri:';
-
-/** What a grant gave out and its bearer uses up: a reuse of one takes all of the grant with it. */
-const ofFamily = new Set(['AuthorizationCode', 'RefreshToken']);
 
 /**
  * Taken before any row of a grant is, so that a reuse, which ends them all, and a use of another of them wait for each other
@@ -36,23 +39,52 @@ const ofFamily = new Set(['AuthorizationCode', 'RefreshToken']);
  */
 export const lockFamily =
   "select pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode($1::bytea, 'hex'), 0))";
-const lockFamilyOf =
-  "select pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode(grant_key, 'hex'), 0)) from protocol_store where key = $1 and grant_key is not null";
 
-/** Reads a row by what its bearer presented, locked where this request may use it up. */
-export async function readStoredRow(model: string, key: Buffer): Promise<StoredRow | undefined> {
+/**
+ * Reads a row by what its bearer presented, locked where this request may use it up. Its grant, its session and its user come
+ * with it, for the library asks for them next.
+ */
+export async function readStoredRow(key: Buffer): Promise<StoredRow | undefined> {
   const store = requestStore();
-  const prefetched = store.prefetched;
-  if (prefetched?.key.equals(key)) {
-    delete store.prefetched;
-    return prefetched;
+  const { ahead, held, lock, tenant_id } = store;
+  const known = takeAhead(key);
+  if (known) {
+    return known;
   }
-  const read = { text: store.lock ? `${selectByKey} for update` : selectByKey, values: [key] };
-  return readByKey<StoredRow>(
-    key,
-    store.lock && ofFamily.has(model) ? [{ text: lockFamilyOf, values: [key] }, read] : [read],
-  );
+  const rows = await readPresented<PresentedRow>({
+    text: presentRow,
+    values: [key, tenant_id ?? null, lock],
+  });
+  const row = rows.find((one) => one.key.equals(key));
+  if (row && lock && row.consumed_at === null) {
+    held.add(nameOf(key));
+  }
+  if (row?.account) {
+    store.user = readStoredUser(row.account);
+  }
+  for (const other of rows) {
+    if (other !== row) {
+      ahead.set(nameOf(other.uid_key ?? other.key), other);
+    }
+  }
+  return row;
 }
+
+/** A row that came with another, once: what is asked for again is read again. */
+export function takeAhead(key: Buffer): StoredRow | undefined {
+  const { ahead } = requestStore();
+  const name = nameOf(key);
+  const row = ahead.get(name);
+  ahead.delete(name);
+  return row;
+}
+
+/** Whether this request holds the row of this key locked and unused, so that using it up cannot fail. Answers once. */
+export function isHeld(key: Buffer): boolean {
+  return requestStore().held.delete(nameOf(key));
+}
+
+const nameOf = (key: Buffer) => key.toString('base64');
 
 export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
   const pushedKey = (request_uri: string) =>
@@ -60,18 +92,22 @@ export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
 
   return {
     async prefetch(model, id) {
-      const row = await readStoredRow(model, cipher.key(model, id));
+      const key = cipher.key(model, id);
+      const row = await readStoredRow(key);
       if (row) {
-        requestStore().prefetched = row;
+        requestStore().ahead.set(nameOf(key), row);
       }
     },
     async readPushedRequest(request_uri) {
       const key = pushedKey(request_uri);
       const { db } = requestStore();
-      const open = await openTransaction(db.aux, db.prepared, { key, within: requestMs });
-      const found = open.run<StoredRow>({ text: selectByKey, values: [key] });
-      await open.commit();
-      const row = (await found).rows[0];
+      const { rows } = await runStatement<PresentedRow>(
+        db.aux,
+        { text: presentRow, values: [key, null, false] },
+        db.prepared,
+        requestMs,
+      );
+      const row = rows.find((one) => one.key.equals(key));
       if (!row) {
         return undefined;
       }

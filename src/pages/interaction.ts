@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
 import type Provider from 'oidc-provider';
 import type { Client, Interaction, InteractionResults } from 'oidc-provider';
@@ -85,7 +85,7 @@ async function findInteraction(provider: Provider, ctx: Context): Promise<Intera
 
 /** Bound to the interaction, whose cookie only this browser has, and to the page. One of each cookie key, the newest first. */
 function csrfTokens(provider: Provider, prompt: string, uid: string): string[] {
-  return (provider.keys as string[]).map((key) =>
+  return (provider.keys as unknown as KeyObject[]).map((key) =>
     createHmac('sha256', key).update(`csrf ${prompt} ${uid}`).digest('base64url'),
   );
 }

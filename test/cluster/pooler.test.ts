@@ -18,7 +18,7 @@ import { type Node, startNode } from '#test/support/server.ts';
     beforeAll(async () => {
       fixture = await createFixture();
       // As many as a node's own two pools: a request may need a second connection while it holds one.
-      pooler = await startPooler(fixture.urls.runtimeUrl, { mode: 'transaction', size: 13 });
+      pooler = await startPooler(fixture.urls.runtimeUrl, { mode: 'transaction', size: 23 });
       const url = new URL(pooler.url);
       url.searchParams.set('pgbouncer', 'true');
       node = await startNode(fixture, { env: { DATABASE_URL: url.href } });

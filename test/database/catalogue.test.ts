@@ -271,7 +271,7 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
     [
       'a session by its uid',
       `select * from protocol_store where uid_key = sha256('x')`,
-      /protocol_store_uid_key: .*tenant_id = .*uid_key = /,
+      /protocol_store_uid_key: .*uid_key = /,
     ],
     [
       'what a grant led to',

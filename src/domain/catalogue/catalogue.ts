@@ -128,10 +128,10 @@ export function makeCatalogue(db: Database, { onError }: { onError: (error: unkn
       if (tenant_id === undefined) {
         return undefined;
       }
-      const client = await cached(tenant_id, `client ${client_id}`, (tx) =>
-        findClientWithSecrets(tx, client_id),
-      );
-      return client && { ...client, tenant_id };
+      return cached(tenant_id, `client ${client_id}`, async (tx) => {
+        const client = await findClientWithSecrets(tx, client_id);
+        return client && { ...client, tenant_id };
+      });
     },
     findTenant: (tenant_id) => cached(tenant_id, 'tenant', findTenant),
     async findTenantByName(name) {

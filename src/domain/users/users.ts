@@ -16,6 +16,21 @@ export interface User {
 
 export type UserWithHash = User & { password_hash: string | null };
 
+/** A user as `present_protocol_row` gives it: JSON knows no dates. */
+export type StoredUser = Omit<User, 'updated_at' | 'sessions_valid_from'> & {
+  updated_at: string;
+  sessions_valid_from: string | null;
+};
+
+/** The user that was read as JSON. */
+export function readStoredUser({ updated_at, sessions_valid_from, ...user }: StoredUser): User {
+  return {
+    ...user,
+    updated_at: new Date(updated_at),
+    sessions_valid_from: sessions_valid_from === null ? null : new Date(sessions_valid_from),
+  };
+}
+
 const rolesOfUser = sql<string[]>`array(
   select role_name from user_roles where user_roles.user_id = users.id order by role_name
 )`.as('roles');
