@@ -107,7 +107,6 @@ CREATE INDEX protocol_store_uid_key ON protocol_store USING btree (uid_key) WHER
 ALTER TABLE protocol_store ENABLE ROW LEVEL SECURITY;
 ALTER TABLE protocol_store FORCE ROW LEVEL SECURITY;
 CREATE POLICY by_presented_key ON protocol_store FOR SELECT USING (key = (( SELECT presented_key() AS presented_key)));
-CREATE POLICY lock_by_presented_key ON protocol_store FOR UPDATE USING (key = (( SELECT presented_key() AS presented_key))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 CREATE POLICY tenant_isolation ON protocol_store FOR ALL USING (tenant_id = (( SELECT protocol_tenant_id() AS protocol_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 GRANT DELETE, INSERT, SELECT, UPDATE ON protocol_store TO tessera;
 

@@ -36,7 +36,3 @@ create policy tenant_isolation on protocol_store
   with check (tenant_id = (select current_tenant_id()));
 create policy by_presented_key on protocol_store for select
   using (key = (select presented_key()));
--- select ... for update asks the policies of update too.
-create policy lock_by_presented_key on protocol_store for update
-  using (key = (select presented_key()))
-  with check (tenant_id = (select current_tenant_id()));

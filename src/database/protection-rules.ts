@@ -69,14 +69,6 @@ export const namedPolicies: NamedPolicy[] = [
     using: 'key = (select presented_key())',
     because: 'the bearer of a code or token may read the row that it names',
   },
-  {
-    table: 'protocol_store',
-    policy: 'lock_by_presented_key',
-    command: 'w',
-    using: 'key = (select presented_key())',
-    check: ownTenant,
-    because: 'select … for update asks the policies of update too; what is written belongs to the tenant',
-  },
 ];
 
 export const tenantTables = `
