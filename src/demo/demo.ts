@@ -72,6 +72,8 @@ async function createDemo(services: Services): Promise<Demo> {
       users: users.map((user) => ({ ...user, name: user.email.split('@')[0], email_verified: true })),
       clients: clients.map((client) => ({
         ...client,
+        // What people read on the sign-in page.
+        client_name: client.redirect_uris ? 'Orders' : 'Orders machine',
         token_endpoint_auth_method: client.client_secret ? 'client_secret_basic' : 'none',
         resources: [{ identifier: resource, scopes: ['read', 'write'] }],
         first_party: true,
