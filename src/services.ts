@@ -10,12 +10,12 @@ import type { MasterKey } from '#src/lib/master-key.ts';
 
 /** What the parts of a process share. Nothing else is passed around whole. */
 export interface Services {
-  config: Config;
+  /** As given, with the master keys that are in use. */
+  config: Config & { readonly masterKeys: readonly MasterKey[] };
   db: Database;
   log: Log;
   now: () => Date;
   catalogue: Catalogue;
-  masterKeys: readonly MasterKey[];
   hashing: PasswordHashing;
   close(): Promise<void>;
 }
@@ -33,12 +33,11 @@ export async function makeServices(
     onError: (err) => log.warn({ err }, 'configuration changes could not be read'),
   });
   return {
-    config,
+    config: { ...config, masterKeys: opened.masterKeys },
     db: opened.db,
     log,
     now,
     catalogue,
-    masterKeys: opened.masterKeys,
     hashing: makePasswordHashing(
       // One core stays free for everything that is not a password.
       makeHashingQueue({

@@ -7,7 +7,7 @@ import { alignColumns, type Outcome } from './outcome.ts';
 
 /** `tessera keys rotate`: plans the change of the signing keys, or with `atOnce` makes it now. */
 export async function rotateKeys(
-  { db, masterKeys, now }: Pick<Services, 'db' | 'masterKeys' | 'now'>,
+  { config: { masterKeys }, db, now }: Pick<Services, 'config' | 'db' | 'now'>,
   { atOnce }: { atOnce: boolean },
 ): Promise<Outcome> {
   const at = now();

@@ -4,6 +4,8 @@ import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { Services } from '#src/services.ts';
 
 /** Rotates signing keys that are due and removes retired ones. Nodes take turns on the key lock. */
-export async function maintainKeys({ db, masterKeys, now }: Services): Promise<void> {
-  await withTenant(db, platformTenantId, (tx) => maintainSigningKeys(tx, masterKeys, now()), { aux: true });
+export async function maintainKeys({ config, db, now }: Services): Promise<void> {
+  await withTenant(db, platformTenantId, (tx) => maintainSigningKeys(tx, config.masterKeys, now()), {
+    aux: true,
+  });
 }

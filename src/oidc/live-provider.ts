@@ -31,7 +31,8 @@ export interface LiveProvider {
 const maxTimerMs = 2 ** 31 - 1;
 
 export async function makeLiveProvider(services: Services): Promise<LiveProvider> {
-  const { catalogue, db, log, masterKeys, now } = services;
+  const { catalogue, config, db, log, now } = services;
+  const { masterKeys } = config;
   const secrets = await withTenant(db, platformTenantId, async (tx) => {
     await ensureSigningKeys(tx, masterKeys, now());
     return ensureServerSecrets(tx, masterKeys);
