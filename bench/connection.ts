@@ -96,3 +96,8 @@ function readAnswer(received: string): { answer: Answer; length: number } | unde
 export function header(headers: string, name: string): string | undefined {
   return new RegExp(`\\r\\n${name}: *([^\\r]*)`, 'i').exec(headers)?.[1];
 }
+
+/** The cookies that an answer sets, by name; empty when it takes one away. */
+export function setCookies(headers: string): [name: string, value: string][] {
+  return [...headers.matchAll(/\r\nset-cookie: *([^=\r]+)=([^;\r]*)/gi)].map(([, name, value]) => [name!, value!]);
+}

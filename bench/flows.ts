@@ -162,7 +162,8 @@ function basic({ client_id, client_secret }: Identity) {
   return { authorization: `Basic ${btoa(`${client_id}:${client_secret}`)}` };
 }
 
-function expectStatus(answer: Answer, status: number): Answer {
+/** The answer itself, or an error that shows it when its status is another. */
+export function expectStatus(answer: Answer, status: number): Answer {
   if (answer.status !== status) {
     throw new Error(`${answer.status} instead of ${status}: ${answer.headers}\n\n${answer.body}`);
   }

@@ -15,3 +15,5 @@ export const resource = 'https://api.example.test';
 export const redirect_uri = 'https://app.example.test/callback';
 export const email = 'alice@example.test';
 export const password = 'correct horse battery staple';
+/** The address of one of the people who only sign in. */
+export const personEmail = (index: number) => `person-${index}@example.test`;

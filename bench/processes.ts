@@ -25,14 +25,20 @@ export function pinGenerator(): string {
     : 'not pinned to cores: there is no core 1';
 }
 
-/** Starts a node process on core 0 with the probe inside. `ready` tells its first line or message that it listens. */
+/** Starts a node process with the probe inside, on core 0 unless other `cores` are named (as `0-1`). */
 export async function startServer(
   parameters: string[],
   {
     env = {},
     nodeOptions = [],
     stderr = 'inherit',
-  }: { env?: Record<string, string>; nodeOptions?: string[]; stderr?: 'inherit' | 'ignore' | number } = {},
+    cores = '0',
+  }: {
+    env?: Record<string, string>;
+    nodeOptions?: string[];
+    stderr?: 'inherit' | 'ignore' | number;
+    cores?: string;
+  } = {},
 ): Promise<ServerProcess> {
   const node = [
     process.execPath,
@@ -42,7 +48,7 @@ export async function startServer(
     './bench/probe.ts',
     ...parameters,
   ];
-  const [command, ...rest] = canPin ? ['taskset', '-c', '0', ...node] : node;
+  const [command, ...rest] = canPin ? ['taskset', '-c', cores, ...node] : node;
   const child = spawn(command!, rest, {
     stdio: ['ignore', 'ignore', stderr, 'ipc'],
     env: { PATH: process.env['PATH'], ...env },

@@ -13,7 +13,7 @@ import { createTenant } from '#src/domain/tenants/tenants.ts';
 import { putRole } from '#src/domain/users/roles.ts';
 import { putUser } from '#src/domain/users/users.ts';
 import { makeMasterKeyText } from '#src/lib/master-key.ts';
-import { email, machine, password, redirect_uri, resource, web, webRs256 } from './identities.ts';
+import { email, machine, password, personEmail, redirect_uri, resource, web, webRs256 } from './identities.ts';
 import { type ServerProcess, startServer, untilReady } from './processes.ts';
 
 /** An embedded PostgreSQL, as durable as in production, in a folder of its own. */
@@ -43,13 +43,19 @@ const masterKeys = makeMasterKeyText('bench');
 /** Starts Tessera as production does, its log going to a file. `runtimeUrl` may lead through the counting proxy. */
 export async function startTessera(
   { runtimeUrl, ownerUrl }: Pick<TemporaryDatabase, 'runtimeUrl' | 'ownerUrl'>,
-  { port, nodeOptions = [] }: { port: number; nodeOptions?: string[] },
+  {
+    port,
+    nodeOptions = [],
+    cores = '0',
+    env = {},
+  }: { port: number; nodeOptions?: string[]; cores?: string; env?: Record<string, string> },
 ): Promise<ServerProcess> {
   const logFile = path.join(os.tmpdir(), `tessera-bench-${port}.log`);
   const log = fs.openSync(logFile, 'w');
   const server = await startServer(['src/main.ts', 'serve'], {
     nodeOptions,
     stderr: log,
+    cores,
     env: {
       PORT: String(port),
       ISSUER: `http://localhost:${port}`,
@@ -57,6 +63,7 @@ export async function startTessera(
       MIGRATION_DATABASE_URL: ownerUrl,
       MASTER_KEYS: masterKeys,
       TESSERA_DEMO: 'off',
+      ...env,
     },
   });
   fs.closeSync(log);
@@ -75,8 +82,8 @@ export async function startTessera(
   };
 }
 
-/** One tenant with a user and the clients of the flows. */
-export async function seed(runtimeUrl: string): Promise<void> {
+/** One tenant with a user, the clients of the flows and `people` more users, all of the same password. */
+export async function seed(runtimeUrl: string, { people = 0 }: { people?: number } = {}): Promise<void> {
   const db = makeDatabase({ url: runtimeUrl, max: 1 });
   const resources = JSON.stringify([{ identifier: resource, scopes: ['read'] }]);
   const client = (client_id: string, change: Partial<ClientInput>): ClientInput => ({
@@ -98,7 +105,15 @@ export async function seed(runtimeUrl: string): Promise<void> {
     await withTenant(db, crypto.randomUUID(), async (tx) => {
       await createTenant(tx, { slug: 'bench', name: 'Bench' });
       await putRole(tx, { name: 'member', permissions: [] });
-      await putUser(tx, { email, email_verified: true, name: 'Alice', password_hash, roles: ['member'] });
+      for (const address of [email, ...Array.from({ length: people }, (_, index) => personEmail(index))]) {
+        await putUser(tx, {
+          email: address,
+          email_verified: true,
+          name: 'Alice',
+          password_hash,
+          roles: ['member'],
+        });
+      }
       await putClient(
         tx,
         client(machine.client_id, { grant_types: ['client_credentials'], redirect_uris: [] }),

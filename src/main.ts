@@ -14,6 +14,7 @@ import { openDatabase } from '#src/database/open.ts';
 import { ConfigurationError } from '#src/domain/configuration/errors.ts';
 import { type Log, makeLog } from '#src/lib/log.ts';
 import { paintFor } from '#src/lib/paint.ts';
+import { threadPoolSize } from '#src/lib/threads.ts';
 import { makeServices, type Services } from '#src/services.ts';
 
 type Command = Exclude<Invocation, { command: 'help' | 'serve' }>;
@@ -25,6 +26,8 @@ const failures: Record<string, string> = {
   UnprotectedDatabaseError: 'unprotected',
 };
 
+// Loading modules does not use the pool, so it is not there yet.
+process.env['UV_THREADPOOL_SIZE'] = String(threadPoolSize(process.env['UV_THREADPOOL_SIZE']));
 process.exitCode = await main(process.argv.slice(2));
 
 /** Gives the exit status: 0, 1 when something was refused or found wrong, 2 when the arguments mean nothing. */

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { Config } from '#src/config.ts';
 import { openDatabase } from '#src/database/open.ts';
 import type { Database } from '#src/database/pool.ts';
@@ -7,6 +6,7 @@ import { makePasswordHashing, type PasswordHashing } from '#src/domain/credentia
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { MasterKey } from '#src/lib/master-key.ts';
+import { hashingLanes } from '#src/lib/threads.ts';
 
 /** What the parts of a process share. Nothing else is passed around whole. */
 export interface Services {
@@ -39,12 +39,7 @@ export async function makeServices(
     now,
     catalogue,
     hashing: makePasswordHashing(
-      // One core stays free for everything that is not a password.
-      makeHashingQueue({
-        concurrency: Math.max(1, availableParallelism() - 1),
-        maxWaiting: 200,
-        maxWaitMs: 2_000,
-      }),
+      makeHashingQueue({ concurrency: hashingLanes(), maxWaiting: 200, maxWaitMs: 2_000 }),
       {
         peppers: config.passwordPeppers,
         onMissingPepper: (pepper) =>

@@ -1,4 +1,4 @@
-import type { HashingQueue } from '#src/lib/hashing-queue.ts';
+import type { HashingLoad, HashingQueue } from '#src/lib/hashing-queue.ts';
 import {
   findPepperId,
   hashPassword,
@@ -14,6 +14,8 @@ export interface PasswordHashing {
   verify(password: string, stored: string): Promise<Verification>;
   /** Whether a password that verified should be hashed anew. */
   isOutdated(stored: string): boolean;
+  /** How busy it is. */
+  load: HashingLoad;
 }
 
 /**
@@ -28,14 +30,15 @@ export function makePasswordHashing(
   }: { peppers?: readonly Pepper[]; onMissingPepper?: (pepper_id: string) => void } = {},
 ): PasswordHashing {
   return {
-    hash: (password) => queue.run(() => hashPassword(password, peppers)),
+    hash: (password) => queue.run(() => hashPassword(password, peppers), 'hash'),
     verify(password, stored) {
       const pepper_id = findPepperId(stored);
       if (pepper_id !== undefined && !peppers.some(({ id }) => id === pepper_id)) {
         onMissingPepper(pepper_id);
       }
-      return queue.run(() => verifyPassword(password, stored, peppers));
+      return queue.run(() => verifyPassword(password, stored, peppers), 'verify');
     },
     isOutdated: (stored) => isOutdated(stored, peppers),
+    load: queue,
   };
 }
