@@ -99,5 +99,8 @@ export function header(headers: string, name: string): string | undefined {
 
 /** The cookies that an answer sets, by name; empty when it takes one away. */
 export function setCookies(headers: string): [name: string, value: string][] {
-  return [...headers.matchAll(/\r\nset-cookie: *([^=\r]+)=([^;\r]*)/gi)].map(([, name, value]) => [name!, value!]);
+  return [...headers.matchAll(/\r\nset-cookie: *([^=\r]+)=([^;\r]*)/gi)].map(([, name, value]) => [
+    name!,
+    value!,
+  ]);
 }

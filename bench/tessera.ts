@@ -13,7 +13,16 @@ import { createTenant } from '#src/domain/tenants/tenants.ts';
 import { putRole } from '#src/domain/users/roles.ts';
 import { putUser } from '#src/domain/users/users.ts';
 import { makeMasterKeyText } from '#src/lib/master-key.ts';
-import { email, machine, password, personEmail, redirect_uri, resource, web, webRs256 } from './identities.ts';
+import {
+  email,
+  machine,
+  password,
+  personEmail,
+  redirect_uri,
+  resource,
+  web,
+  webRs256,
+} from './identities.ts';
 import { type ServerProcess, startServer, untilReady } from './processes.ts';
 
 /** An embedded PostgreSQL, as durable as in production, in a folder of its own. */

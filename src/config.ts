@@ -10,6 +10,8 @@ import { makeSecret, type Secret } from '#src/lib/secret.ts';
 export type Config = {
   readonly port: number;
   readonly host: string;
+  /** Undefined: no metrics are kept. */
+  readonly metricsPort: number | undefined;
   /** The public origin, without a trailing slash. */
   readonly issuer: string;
   readonly production: boolean;
@@ -118,11 +120,8 @@ const choice = <const T extends readonly string[]>(...names: T) =>
 const makeSchema = (production: boolean) =>
   z.object({
     NODE_ENV: choice('development', 'test', 'production'),
-    PORT: field((text, refuse) =>
-      /^\d{1,5}$/.test(text) && Number(text) <= 65_535
-        ? Number(text)
-        : refuse('must be a number from 0 to 65535'),
-    ),
+    PORT: portNumber(),
+    METRICS_PORT: portNumber(),
     HOST: field((text, refuse) =>
       isIP(text) || hostName.test(text) ? text : refuse('must be an address to listen on, such as 127.0.0.1'),
     ),
@@ -171,6 +170,13 @@ const makeSchema = (production: boolean) =>
   });
 
 const hostName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+const portNumber = () =>
+  field((text, refuse) =>
+    /^\d{1,5}$/.test(text) && Number(text) <= 65_535
+      ? Number(text)
+      : refuse('must be a number from 0 to 65535'),
+  );
 
 const keyList = () =>
   field((text, refuse) => {
@@ -261,6 +267,12 @@ function findConflicts(given: Given, production: boolean): string[] {
     isGiven('NODE_ENV') || !given['ISSUER']?.startsWith('https:'),
     'NODE_ENV: is required with an https ISSUER, since without it the rules of production do not apply; set production or development',
   );
+  demand(
+    !isGiven('METRICS_PORT') ||
+      Number(given['METRICS_PORT']) === 0 ||
+      Number(given['METRICS_PORT']) !== Number(given['PORT'] ?? 3000),
+    'METRICS_PORT: is the port of the public; choose one that only your own network reaches',
+  );
   if (!production) return problems;
 
   demand(
@@ -294,6 +306,7 @@ function assemble(values: z.output<ReturnType<typeof makeSchema>>, production: b
   const demo = values.TESSERA_DEMO === undefined ? !url && !production : values.TESSERA_DEMO === 'on';
   return {
     port,
+    metricsPort: values.METRICS_PORT,
     host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
     issuer: values.ISSUER ?? `http://localhost:${port}`,
     production,

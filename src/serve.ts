@@ -5,6 +5,8 @@ import type { Config } from '#src/config.ts';
 import { checkProtection, probeIsolation } from '#src/database/protection.ts';
 import { startDemo } from '#src/demo/start.ts';
 import { makeApp } from '#src/http/app.ts';
+import { listenForScrapes } from '#src/http/metrics/listener.ts';
+import { makeMetrics } from '#src/http/metrics/registry.ts';
 import { startJobs } from '#src/jobs/jobs.ts';
 import type { Log } from '#src/lib/log.ts';
 import { makeLiveProvider } from '#src/oidc/live-provider.ts';
@@ -70,6 +72,7 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
   }
   await catalogue.start();
   const provider = await makeLiveProvider(services);
+  const metrics = await startMetrics(services);
   const jobs = startJobs(services);
   let accepting = true;
   const underWay = new Set<ServerResponse>();
@@ -81,8 +84,16 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
       res.setHeader('connection', 'close');
     }
   });
-  server.on('request', makeApp({ services, provider, accepting: () => accepting }).callback());
-  log.info({ issuer: config.issuer, port: (server.address() as AddressInfo).port }, 'ready');
+  const app = makeApp({ services, provider, accepting: () => accepting, requests: metrics?.requests });
+  server.on('request', app.callback());
+  log.info(
+    {
+      issuer: config.issuer,
+      port: (server.address() as AddressInfo).port,
+      ...(metrics ? { metrics_port: metrics.port } : {}),
+    },
+    'ready',
+  );
 
   let stopping: Promise<void> | undefined;
   const stop = async () => {
@@ -96,6 +107,8 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
     await Promise.all([jobs.stop(), config.production ? delay(noticeMs) : undefined]);
     await closeServer(server);
     provider.stop();
+    // Up to here, so that what happens in the last minute is seen.
+    metrics?.close();
     await services.close();
     log.info('stopped');
   };
@@ -139,6 +152,16 @@ function answerStarting(req: IncomingMessage, res: ServerResponse) {
     ...(alive ? {} : { 'retry-after': '2' }),
   });
   res.end(JSON.stringify(alive ? { status: 'ok' } : { error: 'temporarily_unavailable' }));
+}
+
+async function startMetrics(services: Services) {
+  const { config, log } = services;
+  if (config.metricsPort === undefined) {
+    return undefined;
+  }
+  const { registry, requests } = makeMetrics(services);
+  const listener = await listenForScrapes(registry, { port: config.metricsPort, host: config.host, log });
+  return { ...listener, requests };
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {

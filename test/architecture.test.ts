@@ -66,6 +66,7 @@ const packages: Record<string, RegExp> = {
   kysely: /^src\/(database|domain|jobs)\//,
   '@node-rs/argon2': /^src\/domain\/credentials\//,
   bcryptjs: /^src\/domain\/credentials\//,
+  'prom-client': /^src\/http\/metrics\//,
   pino: /^src\/(lib|database)\//,
 };
 

@@ -35,6 +35,7 @@ const problemsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
 test('runs with nothing set: embedded database, demo, loopback', () => {
   expect(readConfig({})).toEqual({
     port: 3000,
+    metricsPort: undefined,
     host: '127.0.0.1',
     issuer: 'http://localhost:3000',
     production: false,
@@ -55,6 +56,7 @@ test('reads every variable', () => {
   const config = readConfig({
     ...production,
     PORT: '0',
+    METRICS_PORT: '9464',
     HOST: '::1',
     DATABASE_URL: 'postgresql://app:pw@localhost/tessera?pgbouncer=true',
     MIGRATION_DATABASE_URL: 'postgres://owner:pw@127.0.0.1/tessera',
@@ -68,6 +70,7 @@ test('reads every variable', () => {
     TESSERA_DATA_DIR: '/var/lib/tessera',
   });
   expect(config).toMatchObject({ port: 0, host: '::1', issuer: 'https://id.example.com', production: true });
+  expect(config.metricsPort).toBe(9464);
   expect(config).toMatchObject({ demo: false, logLevel: 'debug', dataDir: '/var/lib/tessera' });
   if (config.database.mode !== 'server') throw new Error('expected a server');
   expect(config.database.pgbouncer).toBe(true);
@@ -94,6 +97,13 @@ test('takes the migration role from DATABASE_URL when no other is given', () => 
   const { database } = readConfig({ DATABASE_URL: 'postgres://app@db/tessera' });
   expect(database.mode === 'server' && database.migrationUrl.reveal()).toBe('postgres://app@db/tessera');
   expect(database.mode === 'server' && database.pgbouncer).toBe(false);
+});
+
+test('does not give metrics on the port of the public', () => {
+  const problem = [expect.stringMatching(/^METRICS_PORT: is the port of the public/)];
+  expect(problemsOf({ PORT: '8080', METRICS_PORT: '8080' })).toEqual(problem);
+  expect(problemsOf({ METRICS_PORT: '3000' })).toEqual(problem);
+  expect(problemsOf({ PORT: '0', METRICS_PORT: '0' })).toEqual([]);
 });
 
 test('makes the demo by default only with the embedded database', () => {
@@ -141,6 +151,7 @@ test('prints no secret, neither in a config nor in an error [16.2.5]', () => {
 test('reports all problems together, one line each, led by the variable [F-21]', () => {
   const problems = problemsOf({
     PORT: '70000',
+    METRICS_PORT: '-1',
     HOST: 'a b',
     ISSUER: 'id.example.com',
     NODE_ENV: 'prod',
@@ -157,8 +168,9 @@ test('reports all problems together, one line each, led by the variable [F-21]',
   });
   const names = problems.map((line) => line.split(':')[0]).sort();
   expect(names).toEqual(
-    ['DATABASE_URL', 'HOST', 'ISSUER', 'LOG_LEVEL', 'MAIL_FROM', 'MASTER_KEYS', 'NODE_ENV', 'OUTBOUND_ALLOW']
+    ['DATABASE_URL', 'HOST', 'ISSUER', 'LOG_LEVEL', 'MAIL_FROM', 'MASTER_KEYS', 'METRICS_PORT', 'NODE_ENV']
       .concat([
+        'OUTBOUND_ALLOW',
         'PASSWORD_PEPPERS',
         'PORT',
         'REDIS_URL',

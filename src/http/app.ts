@@ -7,6 +7,7 @@ import { sendFormOnAsGet } from './form-as-get.ts';
 import { health } from './health.ts';
 import { home } from './home.ts';
 import { checkHost } from './host.ts';
+import type { RequestMeter } from './metrics/requests.ts';
 import { serveProvider } from './oidc.ts';
 import { publicDocuments } from './public-documents.ts';
 import { identifyRequest } from './request.ts';
@@ -19,13 +20,16 @@ export interface AppDependencies {
   provider: LiveProvider;
   /** False from the moment that the process is asked to stop. */
   accepting: () => boolean;
+  /** Only where somebody asks for metrics. */
+  requests?: RequestMeter | undefined;
 }
 
 /** The whole server: every request passes these, in this order. */
-export function makeApp({ services, provider, accepting }: AppDependencies): Koa {
+export function makeApp({ services, provider, accepting, requests }: AppDependencies): Koa {
   const { config } = services;
   const app = new Koa();
   for (const middleware of [
+    ...(requests ? [requests] : []),
     identifyRequest(services),
     cutUnreadBodies(),
     securityHeaders(config),

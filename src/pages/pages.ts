@@ -13,11 +13,14 @@ export interface PageDependencies {
   provider: LiveProvider;
 }
 
+/** What the paths of pages begin with. */
+export const pageRoots = ['/login', '/consent', '/workspace'];
+
 /** All hosted pages: one file each, with its get and its post. */
 export function makePages(dependencies: PageDependencies): Middleware[] {
   const router = new Router();
   // Repeated fields and nested names arrive as they are, and are refused where a text is expected.
-  router.use(['/login', '/consent', '/workspace'], readForm('16kb'));
+  router.use(pageRoots, readForm('16kb'));
   for (const page of [login, newPassword, consent, workspace]) {
     page(router, dependencies);
   }
