@@ -72,7 +72,10 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
   }
   await catalogue.start();
   const provider = await makeLiveProvider(services);
-  const metrics = await startMetrics(services);
+  const metrics = await startMetrics(services).catch((error: unknown) => {
+    provider.stop();
+    throw error;
+  });
   const jobs = startJobs(services);
   let accepting = true;
   const underWay = new Set<ServerResponse>();

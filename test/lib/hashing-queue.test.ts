@@ -7,6 +7,7 @@ const makeStage = (options: { concurrency: number; maxWaiting: number; maxWaitMs
   let now = 0;
   const queue = makeHashingQueue({
     ...options,
+    clock: () => now,
     startTimer: (ms, callback) => {
       const key = {};
       timers.set(key, { at: now + ms, callback });
@@ -23,7 +24,7 @@ const makeStage = (options: { concurrency: number; maxWaiting: number; maxWaitMs
       queue.run(() => {
         started.push(name);
         return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
-      }),
+      }, name),
     end: (name: string) => ends.get(name)!(),
     advance: (ms: number) => {
       now += ms;
@@ -133,4 +134,30 @@ test('frees nothing when a refused job ends early: the limit holds afterwards', 
   await expect(add('c')).rejects.toThrow(HashingBusyError);
   expect(started).toEqual(['a']);
   expect(queue.depth()).toBe(0);
+});
+
+test('tells of each job how long it waited and ran, and of each refusal', async () => {
+  const { add, advance, end, queue } = makeStage({ concurrency: 1, maxWaiting: 2, maxWaitMs: 100 });
+  const reports: unknown[] = [];
+  queue.onJob((report) => reports.push(report));
+  const a = add('a');
+  advance(10);
+  const b = add('b');
+  const late = add('late').catch(() => {});
+  const tooMany = add('too many').catch(() => {});
+  expect([queue.running(), queue.depth()]).toEqual([1, 2]);
+
+  advance(30);
+  end('a');
+  await a;
+  advance(70);
+  end('b');
+  await Promise.all([b, late, tooMany]);
+  expect(reports).toEqual([
+    { operation: 'too many', waitMs: 0, runMs: undefined },
+    { operation: 'a', waitMs: 0, runMs: 40 },
+    { operation: 'late', waitMs: 100, runMs: undefined },
+    { operation: 'b', waitMs: 30, runMs: 70 },
+  ]);
+  expect([queue.running(), queue.depth()]).toEqual([0, 0]);
 });

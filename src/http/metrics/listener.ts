@@ -21,7 +21,7 @@ export async function listenForScrapes(
     { maxHeaderSize: 8_192, headersTimeout: 10_000, requestTimeout: 10_000 },
     async (req, res) => {
       if (req.method !== 'GET' || req.url !== '/metrics') {
-        res.writeHead(req.url === '/metrics' ? 405 : 404, { 'content-type': 'text/plain' });
+        res.writeHead(req.url === '/metrics' ? 405 : 404, { allow: 'GET' });
         res.end();
         return;
       }
@@ -31,7 +31,7 @@ export async function listenForScrapes(
         res.end(text);
       } catch (err) {
         log.error({ err }, 'the metrics could not be read');
-        res.writeHead(500, { 'content-type': 'text/plain' });
+        res.writeHead(500);
         res.end();
       }
     },
