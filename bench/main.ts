@@ -1,16 +1,21 @@
 import { createServer } from 'node:net';
 import { parseArgs } from 'node:util';
+import { compareBindings } from './argon2.ts';
 import { countCosts } from './costs.ts';
 import { type Flow, flows, type Target } from './flows.ts';
 import { runLoad } from './load.ts';
+import { bindingTable, loginTable } from './login-tables.ts';
+import { freshSignIn, measureLogins, placements } from './logins.ts';
 import { pinGenerator, type ServerProcess, startServer, untilReady } from './processes.ts';
 import { signIn } from './sign-in.ts';
 import { costTable, type Measurement, type Row, speedTable, summarise } from './tables.ts';
 import { seed, startDatabase, startTessera } from './tessera.ts';
 import { startCountingProxy } from './wire.ts';
 
-const usage = `npm run bench -- [flow ...] [--seconds 5] [--rounds 3] [--connections 32] [--json] [--profile DIR]
+const usage = `npm run bench -- [flow ... | logins | argon2] [--seconds 5] [--rounds 3] [--connections 32] [--json] [--profile DIR]
 flows: ${flows.map(({ name }) => name).join(' ')}
+logins: whole sign-ins beside bare password hashes, and what a flood of them does to machines that ask for tokens.
+argon2: the bindings of argon2id against one another.
 --profile writes a processor profile of Tessera into the folder; the numbers of such a run are not for comparing.
 `;
 
@@ -26,8 +31,15 @@ const { values, positionals } = parseArgs({
   },
 });
 const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(Number);
+/** What is no comparison of flows; each is measured by itself. */
+const others: Record<string, () => Promise<void>> = { logins: benchLogins, argon2: benchArgon2 };
+const other = positionals.length === 1 ? others[positionals[0]!] : undefined;
 const chosen = positionals.length ? flows.filter(({ name }) => positionals.includes(name)) : flows;
-if (values.help || !(seconds! > 0 && rounds! > 0 && connections! > 0) || chosen.length < positionals.length) {
+if (
+  values.help ||
+  !(seconds! > 0 && rounds! > 0 && connections! > 0) ||
+  (!other && chosen.length < positionals.length)
+) {
   process.stderr.write(usage);
   process.exit(values.help ? 0 : 2);
 }
@@ -41,7 +53,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stopAll().finally(() => process.exit(1)));
 }
 try {
-  await main();
+  await (other ?? benchFlows)();
 } finally {
   await stopAll();
 }
@@ -52,7 +64,7 @@ async function stopAll() {
   }
 }
 
-async function main() {
+async function benchFlows() {
   const database = await startDatabase();
   stops.push(database.stop);
   const pinning = pinGenerator();
@@ -75,14 +87,57 @@ async function main() {
     const { tessera: ours, rs256 } = rows.at(-1)!;
     say(`${flow.title}: ${Math.round(ours.perSecond)} and bare ${Math.round(rs256.perSecond)} a second`);
   }
-  const costs = await countWithProxy(database);
-  if (values.json) {
-    process.stdout.write(
-      `${JSON.stringify({ pinning, connections, seconds, rounds, rows, costs }, null, 2)}\n`,
-    );
-  } else {
-    process.stdout.write(`${speedTable(rows)}\nOne operation of Tessera:\n\n${costTable(costs)}`);
+  const costs = await countWithProxy(database, chosen);
+  answer(
+    { pinning, connections, seconds, rounds, rows, costs },
+    `${speedTable(rows)}\nOne operation of Tessera:\n\n${costTable(costs)}`,
+  );
+}
+
+async function benchLogins() {
+  const database = await startDatabase();
+  stops.push(database.stop);
+  say(pinGenerator());
+  const people = 200;
+  const measured = [];
+  for (const placement of placements()) {
+    const port = await freePort();
+    // Each browser comes from an address of its own, as the flood of many people does.
+    const env = { TRUSTED_PROXIES: '127.0.0.1' };
+    const profile = values.profile ? ['--cpu-prof', '--cpu-prof-dir', values.profile] : [];
+    const cores = placement.list;
+    const server = await startTessera(database, { port, cores, env, nodeOptions: profile });
+    stops.push(server.stop);
+    if (measured.length === 0) {
+      await seed(database.runtimeUrl, { people });
+    }
+    const origin = `http://localhost:${port}`;
+    const options = { origin, server, cores: placement, connections: connections!, people };
+    // One round for the compiler of the server, which takes its time from the first sign-ins.
+    await measureLogins({ ...options, seconds: seconds! });
+    const figures = [];
+    for (let round = 0; round < rounds!; round++) {
+      figures.push(await measureLogins({ ...options, seconds: seconds! }));
+      say(`${placement.title}: ${Math.round(figures.at(-1)!.signIns.perSecond)} sign-ins a second`);
+    }
+    measured.push({ placement, rounds: figures });
+    stops.splice(stops.indexOf(server.stop), 1);
+    await server.stop();
   }
+  const costs = await countWithProxy(database, [freshSignIn]);
+  answer(
+    { connections, seconds, rounds, measured, costs },
+    `${loginTable(measured)}\nOne sign-in:\n\n${costTable(costs)}`,
+  );
+}
+
+async function benchArgon2() {
+  const results = await compareBindings({ seconds: seconds!, rounds: rounds! });
+  answer({ seconds, rounds, results }, bindingTable(results));
+}
+
+function answer(document: object, text: string) {
+  process.stdout.write(values.json ? `${JSON.stringify(document, null, 2)}\n` : text);
 }
 
 async function signedIn(origin: string, count = connections!): Promise<Target> {
@@ -123,14 +178,14 @@ async function measureFlow(flow: Flow, subjects: Record<Subject, Running>): Prom
 }
 
 /** A process of its own, since the proxy and the counters cost time. */
-async function countWithProxy(database: { runtimeUrl: string; ownerUrl: string }) {
+async function countWithProxy(database: { runtimeUrl: string; ownerUrl: string }, counted: Flow[]) {
   const proxy = await startCountingProxy(database.runtimeUrl);
   stops.push(proxy.stop);
   const port = await freePort();
   const nodeOptions = ['--import', './bench/counter.ts'];
   const server = await startTessera({ ...database, runtimeUrl: proxy.url }, { port, nodeOptions });
   stops.push(server.stop);
-  return countCosts(chosen, await signedIn(`http://localhost:${port}`, 1), { server, proxy });
+  return countCosts(counted, await signedIn(`http://localhost:${port}`, 1), { server, proxy });
 }
 
 async function freePort(): Promise<number> {

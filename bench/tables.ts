@@ -20,15 +20,18 @@ export interface Row {
 
 /** The rounds of one flow on one server as one: medians, and the least processor time. */
 export function summarise(rounds: Measurement[]): Measurement {
-  const median = (pick: (round: Measurement) => number) =>
-    rounds.map(pick).sort((a, b) => a - b)[Math.floor(rounds.length / 2)]!;
   return {
-    perSecond: median(({ perSecond }) => perSecond),
-    p50: median(({ p50 }) => p50),
-    p99: median(({ p99 }) => p99),
+    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
+    p50: median(rounds.map(({ p50 }) => p50)),
+    p99: median(rounds.map(({ p99 }) => p99)),
     cpu_ms: Math.min(...rounds.map(({ cpu_ms }) => cpu_ms)),
-    rss: median(({ rss }) => rss),
+    rss: median(rounds.map(({ rss }) => rss)),
   };
+}
+
+/** The one in the middle. */
+export function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 const whole = (value: number) => Math.round(value).toLocaleString('en');
@@ -107,7 +110,8 @@ export function costTable(costs: Costs[]): string {
   );
 }
 
-function table(head: string[], rows: string[][]): string {
+/** A Markdown table; all columns but the first are numbers. */
+export function table(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.join(' | ')} |\n`;
   return (
     line(head) + line(head.map((_, column) => (column === 0 ? '---' : '---:'))) + rows.map(line).join('')
