@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
+import { cpus } from 'node:os';
 import { hashingLanes } from '#src/lib/threads.ts';
 import { signInAfresh } from './browser.ts';
 import { connect } from './connection.ts';
@@ -60,7 +60,8 @@ const machineRate = 100;
 
 /** One core, as the flows are measured, and all of them, which the server then shares with the load generator. */
 export function placements(): Placement[] {
-  const count = availableParallelism();
+  // Not those that this process may use: it has been pinned by now.
+  const count = cpus().length;
   return [
     { title: 'server on core 0', list: '0', count: 1 },
     { title: `server on all ${count} cores`, list: `0-${count - 1}`, count },
