@@ -73,7 +73,7 @@ export async function runPaced(
 /** How many, and the middle and the worst but one in a hundred. Sorts what it is given. */
 export function summariseLatencies(latencies: number[]): Omit<LoadResult, 'perSecond'> {
   latencies.sort((a, b) => a - b);
-  const percentile = (share: number) => latencies[Math.floor((latencies.length - 1) * share)]!;
+  const percentile = (share: number) => latencies[Math.floor((latencies.length - 1) * share)] ?? Number.NaN;
   return { operations: latencies.length, p50: percentile(0.5), p99: percentile(0.99) };
 }
 
