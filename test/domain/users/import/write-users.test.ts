@@ -36,7 +36,7 @@ test('creates with defaults, updates what is given, and finds the same unchanged
   expect(await find()).toMatchObject({
     name: null,
     email_verified: false,
-    status: 'active',
+    status: 'invited',
     password_hash: null,
     roles: [],
   });
