@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { withTenant } from '#src/database/tenant.ts';
 import { exportConfiguration } from '#src/domain/configuration/export.ts';
+import { eraseUser } from '#src/domain/users/life-cycle.ts';
+import { eventually } from '#test/support/eventually.ts';
+import { isSomebodyWaiting } from '#test/support/import.ts';
 import { actions, type Fixture, makeFixture, password } from './fixture.ts';
 
 let fixture: Fixture;
@@ -108,4 +112,29 @@ test('an export shows every state, and nothing of the erased', async () => {
       },
     ],
   });
+});
+
+test.each([
+  ['leaves all else out', {}, { name: null, email_verified: false, status: 'invited', roles: [] }],
+  ['has the same password', { password }, { name: null, email_verified: false, status: 'active', roles: [] }],
+])('a file that %s and waits for an erasure makes somebody else [A-197]', async (_, fields, expected) => {
+  const slug = `waits-${Object.keys(fields).length}`;
+  const person = { name: 'Bob', password, email_verified: true, roles: ['admin'] };
+  await fixture.apply({
+    tenants: [{ slug, roles: [{ name: 'admin' }], users: [{ email: `bob@${slug}.test`, ...person }] }],
+  });
+  const { id } = await find(slug);
+  // An object, since the transaction would wait for a promise that it gives.
+  const { applied } = await withTenant(fixture.db, await fixture.tenantId(slug), async (tx) => {
+    await eraseUser(tx, id);
+    const applied = fixture.apply(bob(slug, fields));
+    applied.catch(() => {});
+    await eventually(() => isSomebodyWaiting(fixture));
+    return { applied };
+  });
+  expect((await applied).changes.at(-1)).toMatchObject({ action: 'create', kind: 'user' });
+  const next = await find(slug);
+  expect(next).toMatchObject(expected);
+  expect(next.password_hash !== null).toBe('password' in fields);
+  expect(next.id).not.toBe(id);
 });
