@@ -32,7 +32,7 @@ const emptied = {
 
 /**
  * Makes the user a row without a person, and removes all that belongs to it. The row comes first: whoever changes it at the same
- * time has then either ended, or finds it erased.
+ * time has then either ended, or finds it erased. What a request under way holds is left to `sweepErasedUsers`.
  */
 export async function emptyUser(tx: TenantTx, id: string): Promise<void> {
   await tx
@@ -49,8 +49,8 @@ export async function emptyUser(tx: TenantTx, id: string): Promise<void> {
 }
 
 /**
- * Removes what requests that were under way at an erasure wrote behind it. Nobody can use those rows, since an erased user has no
- * account; without this they would stay until they expire. Looks at the erasures of the last two hours.
+ * Removes what requests that were under way at an erasure held, or wrote behind it. Nobody can use those rows, since an erased user
+ * has no account; without this they would stay until they expire. Looks at the erasures of the last two hours.
  */
 export async function sweepErasedUsers(tx: TenantTx): Promise<void> {
   const users = await tx
@@ -67,8 +67,13 @@ export async function sweepErasedUsers(tx: TenantTx): Promise<void> {
   }
 }
 
+/** Never waits: a request locks its rows in an order of its own, and one of two that wait for each other would fail. */
 async function removePersonalRows(tx: TenantTx, ids: readonly string[]): Promise<void> {
   for (const table of personalTables) {
-    await sql`delete from ${sql.table(table)} where user_id = any(${ids}::uuid[])`.execute(tx);
+    await sql`
+      delete from ${sql.table(table)}
+      where ctid = any (array(
+        select ctid from ${sql.table(table)} where user_id = any (${ids}::uuid[]) for update skip locked
+      ))`.execute(tx);
   }
 }
