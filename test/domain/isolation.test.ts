@@ -162,20 +162,19 @@ beforeAll(async () => {
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
   };
-  await Promise.all(
-    (['acme', 'globex'] as const).map((tenant) =>
-      withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
-        await ensureServerSecrets(tx, masterKeys);
-        await ensureSigningKeys(tx, masterKeys, new Date());
-        const key = Buffer.from(`a session of ${tenant}`);
-        const expires_at = new Date(Date.now() + 60_000);
-        await tx
-          .insertInto('protocol_store')
-          .values({ key, model: 'Session', sealed_payload: key, expires_at })
-          .execute();
-      }),
-    ),
-  );
+  // One after the other: both make keys under one lock, whose wait is short.
+  for (const tenant of ['acme', 'globex'] as const) {
+    await withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
+      await ensureServerSecrets(tx, masterKeys);
+      await ensureSigningKeys(tx, masterKeys, new Date());
+      const key = Buffer.from(`a session of ${tenant}`);
+      const expires_at = new Date(Date.now() + 60_000);
+      await tx
+        .insertInto('protocol_store')
+        .values({ key, model: 'Session', sealed_payload: key, expires_at })
+        .execute();
+    });
+  }
   await withTenant(fixture.db, b.tenant_id, async (tx) => {
     await putRole(tx, { name: b.role, permissions: ['everything of B'] });
     await putRole(tx, { name: b.other_role, permissions: [] });
