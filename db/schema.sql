@@ -242,16 +242,26 @@ CREATE TABLE users (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   sessions_valid_from timestamp with time zone,
+  password_compromised boolean DEFAULT false NOT NULL,
   CONSTRAINT users_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT users_tenant_id_email_key UNIQUE (tenant_id, email),
   CONSTRAINT users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE,
+  CONSTRAINT users_active_check CHECK (status <> 'active'::text OR NOT password_compromised),
   CONSTRAINT users_email_check CHECK (email = lower(email)),
-  CONSTRAINT users_status_check CHECK (status = ANY (ARRAY['active'::text, 'disabled'::text, 'compromised'::text]))
+  CONSTRAINT users_erased_check CHECK (
+CASE
+    WHEN status = 'erased'::text THEN email = (('erased-'::text || id) || '@erased.invalid'::text) AND NOT email_verified AND name IS NULL AND password_hash IS NULL AND NOT password_compromised
+    ELSE email !~~ '%@erased.invalid'::text
+END),
+  CONSTRAINT users_invited_check CHECK (status <> 'invited'::text OR password_hash IS NULL),
+  CONSTRAINT users_status_check CHECK (status = ANY (ARRAY['invited'::text, 'active'::text, 'disabled'::text, 'compromised'::text, 'erased'::text]))
 );
+CREATE INDEX users_erased ON users USING btree (tenant_id, updated_at) WHERE status = 'erased'::text;
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON users FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 CREATE TRIGGER end_sessions BEFORE UPDATE OF status ON users FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION end_sessions();
+CREATE TRIGGER follow_life_cycle BEFORE INSERT OR UPDATE OF status ON users FOR EACH ROW EXECUTE FUNCTION follow_life_cycle();
 GRANT DELETE, INSERT, SELECT, UPDATE ON users TO tessera;
 
 CREATE OR REPLACE FUNCTION public.current_tenant_id()
@@ -281,6 +291,29 @@ CREATE OR REPLACE FUNCTION public.end_sessions()
 AS $function$
 begin
   new.sessions_valid_from := date_trunc('second', now());
+  return new;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.follow_life_cycle()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'UPDATE' and new.status <> old.status and not new.status = any (
+    case old.status
+      when 'invited' then array['active', 'disabled', 'compromised', 'erased']
+      when 'active' then array['disabled', 'compromised', 'erased']
+      when 'disabled' then array['active', 'compromised', 'erased']
+      when 'compromised' then array['active', 'disabled', 'erased']
+      else array[]::text[]
+    end
+  ) then
+    raise check_violation using message = format('a user who is %s does not become %s', old.status, new.status);
+  end if;
+  if new.status = 'compromised' then
+    new.password_compromised := true;
+  end if;
   return new;
 end
 $function$;

@@ -2,20 +2,20 @@ import { applyConfiguration } from '#src/domain/configuration/apply.ts';
 import type { ConfigurationServices } from '#src/domain/configuration/plan.ts';
 import type { Configuration } from '#src/domain/configuration/schema.ts';
 import type { Paint } from '#src/lib/paint.ts';
-import { countChanges, presentChanges } from './changes.ts';
+import { countChanges, presentChanges, summarise } from './changes.ts';
 import { alignColumns, type Outcome } from './outcome.ts';
 
 /** `tessera apply FILE`: makes the database hold what the file says and shows the secrets that were made, this once. */
 export async function apply(services: ConfigurationServices, configuration: Configuration): Promise<Outcome> {
   const { changes, generated } = await applyConfiguration(services, configuration);
-  const { create, update, unchanged } = countChanges(changes);
+  const summary = countChanges(changes);
   return {
     ok: true,
-    document: { ok: true, changes, summary: { create, update, unchanged }, generated_secrets: generated },
+    document: { ok: true, changes, summary, generated_secrets: generated },
     text: (paint) =>
       [
         presentChanges(changes, paint),
-        `${create} created, ${update} updated, ${unchanged} unchanged\n`,
+        `${summarise(summary, ['created', 'updated', 'erased'])}\n`,
         presentSecrets(generated, paint),
       ].join(''),
   };

@@ -56,10 +56,11 @@ export interface UsersTable {
   email_verified: Generated<boolean>;
   name: string | null;
   password_hash: string | null;
-  status: Generated<'active' | 'disabled' | 'compromised'>;
+  status: Generated<'invited' | 'active' | 'disabled' | 'compromised' | 'erased'>;
   created_at: Timestamp;
   updated_at: Timestamp;
   sessions_valid_from: NullableTimestamp;
+  password_compromised: Generated<boolean>;
 }
 
 export interface UserRolesTable {

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Database } from '#src/database/pool.ts';
 import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { listConfiguredTenants } from '#src/domain/catalogue/config-changes.ts';
+import { sweepErasedUsers } from '#src/domain/users/erase.ts';
 import type { Services } from '#src/services.ts';
 
 /** So many tenants a run: the cost of a minute is bounded, and expired rows are never read anyway. */
@@ -9,7 +10,7 @@ const tenantsPerRun = 200;
 const rowsPerBatch = 1_000;
 
 /**
- * Removes expired rows of the protocol store and expired client secrets, a tenant at a time under its own row-level security:
+ * Removes expired rows of the protocol store, expired client secrets and what was written behind an erasure, a tenant at a time under its own row-level security:
  * no statement reaches over tenants. Each run goes on where the last one ended. Rows that another node removes at the same
  * time are skipped.
  */
@@ -32,6 +33,7 @@ export function makePurgeExpired(): (services: Pick<Services, 'db'>) => Promise<
 }
 
 async function purgeTenant(db: Database, tenant_id: string) {
+  await withTenant(db, tenant_id, sweepErasedUsers, { aux: true });
   let removed: bigint;
   do {
     removed = await withTenant(db, tenant_id, purgeBatch, { aux: true });

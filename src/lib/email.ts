@@ -9,7 +9,7 @@ const asciiDomain = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9
  * domain in its ASCII (IDNA) form, without surrounding spaces. Applying it twice changes nothing.
  *
  * Gives undefined for what is not one plain address: more than one @, quoted local parts, comments, address
- * literals, domains without a dot or ending in a number, control and format characters (bidirectional, zero
+ * literals, domains without a dot, ending in a number or in .invalid (RFC 2606 section 2), control and format characters (bidirectional, zero
  * width), spaces inside, a local part over 64 or an address over 254 bytes (RFC 5321 4.5.3.1, RFC 6531 3.3).
  */
 export function normaliseEmail(input: string): string | undefined {
@@ -23,7 +23,7 @@ export function normaliseEmail(input: string): string | undefined {
   // Checked before the conversion, which reads its input as a URL host: it would cut a path, decode %61 and so on.
   if (!domainCharacters.test(domain)) return undefined;
   const ascii = domainToASCII(domain);
-  if (!asciiDomain.test(ascii)) return undefined;
+  if (!asciiDomain.test(ascii) || ascii.endsWith('.invalid')) return undefined;
 
   const address = `${local}@${ascii}`;
   return Buffer.byteLength(address) > 254 ? undefined : address;

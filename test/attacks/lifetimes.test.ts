@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as client from 'openid-client';
 import { withTenant } from '#src/database/tenant.ts';
 import { updateTenant } from '#src/domain/tenants/tenants.ts';
-import { setUserStatus } from '#src/domain/users/users.ts';
+import { changeUserStatus } from '#src/domain/users/life-cycle.ts';
 import { basic, call } from '#test/support/call.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { expectRefusal, expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
@@ -130,7 +130,7 @@ describe('who is switched off gets nothing more [A-075]', () => {
     const parameters = { resource: undefined, scope: 'openid email' };
     const { tokens, config } = await completeFlow(issuer, 'acme-web', { agent, parameters });
     const { redeem } = await takeCode(agent);
-    await ofAlice((tx) => setUserStatus(tx, fixture.acme.users.alice, 'disabled'));
+    await ofAlice((tx) => changeUserStatus(tx, fixture.acme.users.alice, 'disabled'));
 
     await expectUnchanged(fixture, async () => {
       expectRefusal(await refresh('acme-web', tokens.refresh_token!), {
@@ -151,7 +151,7 @@ describe('who is switched off gets nothing more [A-075]', () => {
     expectSafe(asked);
     expect(asked.body).toContain('name="password"');
 
-    await ofAlice((tx) => setUserStatus(tx, fixture.acme.users.alice, 'active'));
+    await ofAlice((tx) => changeUserStatus(tx, fixture.acme.users.alice, 'active'));
   });
 
   test('a disabled tenant: nothing more for its users, by its own or a shared client', async () => {

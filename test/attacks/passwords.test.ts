@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import bcrypt from 'bcryptjs';
 import { withTenant } from '#src/database/tenant.ts';
 import { hashPassword, PasswordError } from '#src/domain/credentials/password-hash.ts';
-import { putUser, setUserStatus } from '#src/domain/users/users.ts';
+import { putUser } from '#src/domain/users/users.ts';
 import { call } from '#test/support/call.ts';
 import { comparable, expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
 import { createFixture, type Fixture, password } from '#test/support/fixture.ts';
@@ -224,7 +224,7 @@ describe('nothing tells who exists [A-089]', () => {
         password_hash,
         roles: [],
       };
-      await setUserStatus(tx, await putUser(tx, user), 'active');
+      await putUser(tx, user);
     });
     await expectRefused({ email: 'dave@example.test', password });
   });

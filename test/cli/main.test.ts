@@ -96,7 +96,7 @@ test('names every problem of the configuration and gives status 1', async () => 
 test('plans, applies and finds unchanged, with variables of the environment', async () => {
   const file = write('acme.json', acme);
   const planned = json(await tessera(['plan', file, '--json'], { ALICE_PASSWORD }));
-  expect(planned.summary).toEqual({ create: 3, update: 0, unchanged: 0 });
+  expect(planned.summary).toEqual({ create: 3, update: 0, erase: 0, unchanged: 0 });
 
   const applied = await tessera(['apply', file], { ALICE_PASSWORD });
   expect(applied).toMatchObject({ code: 0, stderr: '' });

@@ -4,7 +4,7 @@ import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { addClientSecret } from '#src/domain/clients/client-secrets.ts';
 import { setClientStatus } from '#src/domain/clients/clients.ts';
 import { updateTenant } from '#src/domain/tenants/tenants.ts';
-import { setUserStatus } from '#src/domain/users/users.ts';
+import { changeUserStatus } from '#src/domain/users/life-cycle.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { createFixture, type Fixture, resource, secretOf } from '#test/support/fixture.ts';
 import { authorize, completeFlow } from '#test/support/flow.ts';
@@ -88,7 +88,7 @@ describe('a change bites on both nodes, which had cached what was before [G-13, 
       email: 'bob@example.test',
     });
     expect(await askBoth(await silent(agent, config))).toEqual(['303 code', '303 code']);
-    await change('acme', (tx) => setUserStatus(tx, fixture.acme.users.bob, 'disabled'));
+    await change('acme', (tx) => changeUserStatus(tx, fixture.acme.users.bob, 'disabled'));
     expect(await askBoth(await silent(agent, config))).toEqual(['303 login_required', '303 login_required']);
     // Where a page may be shown it is the sign-in page, for somebody else.
     expect(await askBoth(await silent(agent, config, { prompt: undefined }))).toEqual(['303', '303']);

@@ -104,6 +104,27 @@ describe('migrate', () => {
     },
   );
 
+  test('takes over users as they were: marked ones keep their mark, and who has no password is invited', async () => {
+    await migrateTo(names.indexOf('0012_widen_user_status.sql'));
+    await runStatements(database.superUrl, [
+      `insert into tenants (tenant_id, slug, name) values (gen_random_uuid(), 'acme', 'Acme'), (gen_random_uuid(), 'globex', 'Globex')`,
+      `insert into users (tenant_id, email, status, password_hash)
+      select tenant_id, kind || '@example.test', split_part(kind, '-', 1), hash
+      from tenants, (values ('active', 'hash'), ('active-without', null), ('disabled', null), ('compromised', 'hash')) as u (kind, hash)
+      where slug in ('acme', 'globex')`,
+    ]);
+    await runMigrate();
+    const users = await runStatements(database.superUrl, [
+      'select email, status, password_compromised, count(*)::int as tenants from users group by 1, 2, 3 order by 1',
+    ]);
+    expect(users).toEqual([
+      { email: 'active-without@example.test', status: 'invited', password_compromised: false, tenants: 2 },
+      { email: 'active@example.test', status: 'active', password_compromised: false, tenants: 2 },
+      { email: 'compromised@example.test', status: 'compromised', password_compromised: true, tenants: 2 },
+      { email: 'disabled@example.test', status: 'disabled', password_compromised: false, tenants: 2 },
+    ]);
+  });
+
   test('leaves nothing of a migration that fails, and goes on from there', async () => {
     await migrateTo(1);
     await runStatements(database.ownerUrl, ['create table user_roles ()']);

@@ -9,8 +9,9 @@ import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import { ensureSigningKeys } from '#src/domain/keys/signing-keys.ts';
 import { putResourceServer } from '#src/domain/resource-servers/resource-servers.ts';
 import { createTenant, replaceTenantDomains } from '#src/domain/tenants/tenants.ts';
+import { changeUserStatus, userStatuses } from '#src/domain/users/life-cycle.ts';
 import { putRole } from '#src/domain/users/roles.ts';
-import { findUser, findUserByEmail, putUser, setUserStatus } from '#src/domain/users/users.ts';
+import { findUser, findUserByEmail, putUser } from '#src/domain/users/users.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { makeMasterKeyText, parseMasterKeys } from '#src/lib/master-key.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
@@ -68,6 +69,7 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'clients/clients.ts listClients': () => [{ args: [] }],
   'clients/clients.ts putClient': ({ client_id }) => [{ args: [clientOf(client_id)], refused: conflict }],
   'clients/clients.ts setClientStatus': ({ client_id }) => [{ args: [client_id, 'disabled'], gives: false }],
+  'configuration/state.ts lockUsers': ({ email }) => [{ args: [[email]], gives: undefined }],
   'configuration/state.ts readTenantState': ({ email }) => [{ args: [] }, { args: [[email]] }],
   'keys/server-secrets.ts ensureServerSecrets': () => [{ args: [masterKeys] }],
   'keys/server-secrets.ts lockKeys': () => [{ args: [], gives: undefined }],
@@ -92,6 +94,13 @@ const calls: Record<string, (b: OfB) => Call[]> = {
     { args: [[domain]], refused: conflict },
   ],
   'tenants/tenants.ts updateTenant': () => [{ args: [{ name: 'Acme' }], gives: true }],
+  'users/erase.ts emptyUser': ({ user_id }) => [{ args: [user_id], gives: undefined }],
+  'users/erase.ts sweepErasedUsers': () => [{ args: [], gives: undefined }],
+  'users/life-cycle.ts changeUserStatus': ({ user_id }) =>
+    userStatuses.map((status) => ({ args: [user_id, status], gives: { ok: false, reason: 'not_found' } })),
+  'users/life-cycle.ts eraseUser': ({ user_id }) => [
+    { args: [user_id], gives: { ok: false, reason: 'not_found' } },
+  ],
   'users/import/write-users.ts writeUsers': ({ other_role }) => [
     { args: [[{ email: 'alice@example.test', roles: [other_role] }]], refused: noSuchRow },
     { args: [[{ email: 'alice@example.test', name: 'Of A', status: 'disabled', roles: ['admin'] }]] },
@@ -113,7 +122,6 @@ const calls: Record<string, (b: OfB) => Call[]> = {
     },
     { args: [{ email: 'alice@example.test', email_verified: true, name: 'Of A', roles: [] }] },
   ],
-  'users/users.ts setUserStatus': ({ user_id }) => [{ args: [user_id, 'disabled'], gives: false }],
 };
 
 const folder = new URL('../../src/domain/', import.meta.url);
@@ -154,20 +162,19 @@ beforeAll(async () => {
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
   };
-  await Promise.all(
-    (['acme', 'globex'] as const).map((tenant) =>
-      withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
-        await ensureServerSecrets(tx, masterKeys);
-        await ensureSigningKeys(tx, masterKeys, new Date());
-        const key = Buffer.from(`a session of ${tenant}`);
-        const expires_at = new Date(Date.now() + 60_000);
-        await tx
-          .insertInto('protocol_store')
-          .values({ key, model: 'Session', sealed_payload: key, expires_at })
-          .execute();
-      }),
-    ),
-  );
+  // One after the other: both make keys under one lock, whose wait is short.
+  for (const tenant of ['acme', 'globex'] as const) {
+    await withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
+      await ensureServerSecrets(tx, masterKeys);
+      await ensureSigningKeys(tx, masterKeys, new Date());
+      const key = Buffer.from(`a session of ${tenant}`);
+      const expires_at = new Date(Date.now() + 60_000);
+      await tx
+        .insertInto('protocol_store')
+        .values({ key, model: 'Session', sealed_payload: key, expires_at })
+        .execute();
+    });
+  }
   await withTenant(fixture.db, b.tenant_id, async (tx) => {
     await putRole(tx, { name: b.role, permissions: ['everything of B'] });
     await putRole(tx, { name: b.other_role, permissions: [] });
@@ -178,7 +185,7 @@ beforeAll(async () => {
       roles: [b.role],
       password_hash: b.password_hash,
     });
-    await setUserStatus(tx, b.user_id, 'compromised');
+    await changeUserStatus(tx, b.user_id, 'compromised');
     await putResourceServer(tx, { identifier: b.identifier, name: 'API of B', scopes: ['scope-of-b'] });
     await tx
       .updateTable('signing_keys')

@@ -123,3 +123,20 @@ test('holds no connection of the pool that serves requests', async () => {
   expect(await countRows()).toEqual([]);
   await small.close();
 });
+
+test('removes what a request wrote behind the erasure of its user, and leaves other users theirs [A-197]', async () => {
+  const [erased, other] = [randomUUID(), randomUUID()];
+  await asSuperuser(
+    `insert into users (tenant_id, id, email, status) values
+      ('${acme}', '${erased}', 'erased-${erased}@erased.invalid', 'erased'),
+      ('${acme}', '${other}', 'other@example.test', 'active')`,
+  );
+  await addRows(acme, 'of the erased', '1 hour');
+  await addRows(acme, 'of another', '1 hour');
+  await asSuperuser(
+    `update protocol_store set user_id = '${erased}' where model = 'of the erased'`,
+    `update protocol_store set user_id = '${other}' where model = 'of another'`,
+  );
+  await makePurgeExpired()({ db: nodes[0]! });
+  expect(await countRows()).toEqual([{ tenant_id: acme, model: 'of another', count: 1 }]);
+});

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { withTenant } from '#src/database/tenant.ts';
 import { hashPassword } from '#src/domain/credentials/password-hash.ts';
-import { putUser, setUserStatus } from '#src/domain/users/users.ts';
+import { putUser } from '#src/domain/users/users.ts';
 import { chromiumPath, launchBrowser, leaveOut } from '#test/support/browser.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
 import { authorize, discover } from '#test/support/flow.ts';
@@ -34,7 +34,7 @@ if (!chromiumPath()) {
       withTenant(fixture.db, fixture.acme.tenant_id, async (tx) => {
         const password_hash = await hashPassword(password);
         const user = { email, email_verified: true, name: 'Carol', password_hash, roles: [] };
-        await setUserStatus(tx, await putUser(tx, user), 'compromised');
+        await putUser(tx, { ...user, status: 'compromised' });
       }),
     );
 

@@ -7,7 +7,7 @@ import { type ConfigurationServices, findTarget, findTargets } from './plan.ts';
 import { checkNames } from './references.ts';
 import type { Configuration } from './schema.ts';
 import type { Section } from './sections.ts';
-import { readTenantState } from './state.ts';
+import { lockUsers, readTenantState, type TenantState } from './state.ts';
 import { planSection } from './steps.ts';
 import { findPasswordChanges, hashPasswords } from './user-step.ts';
 
@@ -15,6 +15,11 @@ export interface Applied {
   changes: Change[];
   /** Secrets that were made because a client had none: shown now and never again. */
   generated: { client_id: string; client_secret: string }[];
+}
+
+/** Thrown when what a section was compared with is not there any more; another try compares anew. */
+class ChangedMeanwhileError extends Error {
+  override readonly name = 'ChangedMeanwhileError';
 }
 
 /** Another run of the same section holds its lock for two seconds at a time before we ask again. */
@@ -65,10 +70,12 @@ async function tryToApply({ db, hashing, now }: ConfigurationServices, section: 
 
   return withTenant(db, target.tenant_id ?? randomUUID(), async (tx) => {
     await lockSection(tx, section);
-    const state = await readTenantState(
-      tx,
-      section.users.map(({ email }) => email),
-    );
+    const emails = section.users.map(({ email }) => email);
+    await lockUsers(tx, emails);
+    const state = await readTenantState(tx, emails);
+    if (!holdsSamePasswords(target.state, state)) {
+      throw new ChangedMeanwhileError('a user of the file was changed since passwords were compared');
+    }
     const steps = planSection(section, state, { passwords, now: now() });
     for (const { change, perform } of steps) {
       if (change.action !== 'unchanged') {
@@ -85,8 +92,19 @@ async function lockSection(tx: TenantTx, { slug }: Section): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('tessera apply'), hashtext(${slug}))`.execute(tx);
 }
 
+/** A password was compared with the one of that moment: a user may have another one since, be erased, or be somebody else. */
+function holdsSamePasswords({ users: before }: TenantState, { users: after }: TenantState): boolean {
+  return [...new Set([...before.keys(), ...after.keys()])].every((email) => {
+    const [one, other] = [before.get(email), after.get(email)];
+    return one?.id === other?.id && one?.password_hash === other?.password_hash;
+  });
+}
+
 /** A name that was taken meanwhile (the next try says which, or finds it ours), a lock not got, a deadlock. */
 function isWorthAnotherTry(error: unknown): boolean {
+  if (error instanceof ChangedMeanwhileError) {
+    return true;
+  }
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' && ['23505', '23503', '40001', '40P01', '55P03'].includes(code);
 }

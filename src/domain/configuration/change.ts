@@ -3,7 +3,8 @@ import type { TenantTx } from '#src/database/tenant.ts';
 
 /** What a plan shows; it holds no secret. */
 export interface Change {
-  action: 'create' | 'update' | 'unchanged';
+  /** An erasure cannot be taken back. */
+  action: 'create' | 'update' | 'erase' | 'unchanged';
   kind: 'tenant' | 'domain' | 'resource' | 'role' | 'user' | 'client';
   /** The slug; absent for what belongs to the platform. */
   tenant?: string;

@@ -64,16 +64,19 @@ function presentResource({
   return filled({ identifier, name: unless(name, identifier), scopes });
 }
 
+/** Status and password as they come out: a user who is not there yet is active with a password, and without one invited. */
 function presentUser(
-  { email, name, email_verified, status, password_hash, roles }: StoredUser,
+  { email, name, email_verified, status, password_hash, password_compromised, roles }: StoredUser,
   withPasswordHashes: boolean,
 ) {
+  // In a file only the status says that others know a password.
+  const mayLeave = withPasswordHashes && (!password_compromised || status === 'compromised');
   return filled({
     email,
     name,
     email_verified: unless(email_verified, false),
-    status: unless(status, 'active'),
-    password_hash: withPasswordHashes ? password_hash : null,
+    status: status === 'active' && password_hash !== null ? undefined : status,
+    password_hash: mayLeave ? password_hash : null,
     roles,
   });
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { findHashFlaw, findPasswordFlaw } from '#src/domain/credentials/password-hash.ts';
 import { explainRefusal } from '#src/domain/credentials/password-refusal.ts';
+import { userStatuses } from '#src/domain/users/life-cycle.ts';
 import { parseDuration } from '#src/lib/duration.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
 import { clientSchema, identifier, scope, sharedClientSchema } from './client-schema.ts';
@@ -60,7 +61,7 @@ const userSchema = z
     email,
     name: label.optional(),
     email_verified: z.boolean().optional(),
-    status: z.enum(['active', 'disabled', 'compromised']).optional(),
+    status: z.enum(userStatuses).optional(),
     password: z.string().check(mustHold(describePasswordFlaw)).optional(),
     password_hash: z.string().check(mustHold(findHashFlaw)).optional(),
     roles: z.array(z.string()).optional(),
@@ -68,6 +69,14 @@ const userSchema = z
   .refine((user) => user.password === undefined || user.password_hash === undefined, {
     path: ['password_hash'],
     error: 'must not be given together with password',
+  })
+  .refine((user) => user.status !== 'invited' || (user.password ?? user.password_hash) === undefined, {
+    path: ['status'],
+    error: 'must not be invited together with a password',
+  })
+  .refine(({ status, email: _, ...rest }) => status !== 'erased' || Object.keys(rest).length === 0, {
+    path: ['status'],
+    error: 'erased stands beside the e-mail address alone',
   });
 
 const settingsSchema = z.strictObject({

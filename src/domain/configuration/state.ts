@@ -6,7 +6,10 @@ import { findTenant, listTenantDomains, type Tenant } from '#src/domain/tenants/
 import { listRoles, type Role } from '#src/domain/users/roles.ts';
 import type { User } from '#src/domain/users/users.ts';
 
-export type StoredUser = Omit<User, 'updated_at' | 'sessions_valid_from'> & { password_hash: string | null };
+export type StoredUser = Omit<User, 'updated_at' | 'sessions_valid_from'> & {
+  password_hash: string | null;
+  password_compromised: boolean;
+};
 
 /** What the database holds of a tenant, by the names that the file uses. */
 export interface TenantState {
@@ -48,15 +51,24 @@ function keyed<T>(rows: T[], nameOf: (row: T) => string): Map<string, T> {
 async function readUsers(tx: TenantTx, emails: readonly string[] | undefined): Promise<StoredUser[]> {
   return tx
     .selectFrom('users')
-    .select(['id', 'email', 'email_verified', 'name', 'status', 'password_hash'])
+    .select(['id', 'email', 'email_verified', 'name', 'status', 'password_hash', 'password_compromised'])
     .select(
       sql<string[]>`array(
         select role_name from user_roles where user_roles.user_id = users.id order by role_name
       )`.as('roles'),
     )
+    .where('status', '<>', 'erased')
     .$if(emails !== undefined, (query) => query.where(sql<boolean>`email = any(${emails})`))
     .orderBy('email')
     .execute();
+}
+
+/**
+ * Locks the users with these addresses, in the order of their addresses as every writer of several does. What is read
+ * afterwards is what nobody else changes until the transaction ends.
+ */
+export async function lockUsers(tx: TenantTx, emails: readonly string[]): Promise<void> {
+  await sql`select from users where email = any(${emails}) order by email for update`.execute(tx);
 }
 
 async function readClients(tx: TenantTx): Promise<ClientWithSecrets[]> {

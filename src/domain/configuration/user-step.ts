@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import type { PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { takesImportedHash } from '#src/domain/users/imported-hash.ts';
-import { putUser, setUserStatus } from '#src/domain/users/users.ts';
+import { eraseUser, settleStatus } from '#src/domain/users/life-cycle.ts';
+import { putUser } from '#src/domain/users/users.ts';
 import { describeChange, type Step } from './change.ts';
 import type { ConfiguredUser } from './schema.ts';
 import type { StoredUser } from './state.ts';
@@ -19,11 +20,14 @@ export function planUser(
   stored: StoredUser | undefined,
   password: PasswordChange | undefined,
 ): Step {
-  const { email } = user;
+  const { email, status } = user;
+  if (status === 'erased') {
+    return planErasure(email, stored);
+  }
   const wanted = {
     name: user.name ?? stored?.name ?? null,
     email_verified: user.email_verified ?? stored?.email_verified ?? false,
-    status: wantStatus(user, stored, password),
+    status: settleStatus(stored, { status, newPassword: password !== undefined }),
     roles: [...new Set(user.roles ?? stored?.roles ?? [])].sort(),
   };
   const change = describeChange('user', email, {
@@ -33,23 +37,21 @@ export function planUser(
   return {
     change,
     async perform(tx) {
-      const { status, ...rest } = wanted;
-      const id = await putUser(tx, { email, ...rest, password_hash: password?.hash });
-      await setUserStatus(tx, id, status);
+      await putUser(tx, { email, ...wanted, password_hash: password?.hash });
     },
   };
 }
 
-/** A compromised user stays so until there is another password, whatever a file says that was written before. */
-function wantStatus(
-  user: ConfiguredUser,
-  stored: StoredUser | undefined,
-  password: PasswordChange | undefined,
-): StoredUser['status'] {
-  const wanted = user.status ?? stored?.status ?? 'active';
-  return wanted === 'active' && stored?.status === 'compromised' && password === undefined
-    ? stored.status
-    : wanted;
+/** An address that nobody has any more is as the file wants it. */
+function planErasure(email: string, stored: StoredUser | undefined): Step {
+  return {
+    change: { action: stored ? 'erase' : 'unchanged', kind: 'user', name: email },
+    async perform(tx) {
+      if (stored) {
+        await eraseUser(tx, stored.id);
+      }
+    },
+  };
 }
 
 /**

@@ -17,7 +17,7 @@ export type PasswordOutcome =
   | { ok: false; reason: 'wrong' | 'too_long_for_import' };
 
 /**
- * The user of this address and password. An unknown, disabled or passwordless user costs the same hash as a known one and gets
+ * The user of this address and password. An unknown, invited, disabled, erased or passwordless user costs the same hash as a known one and gets
  * the same answer. Stores a hash of today in place of an outdated one. Throws HashingBusyError when too many wait.
  */
 export async function verifyUserPassword(

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import type { TenantTx } from '#src/database/tenant.ts';
+import type { UserStatus, WantedStatus } from './life-cycle.ts';
 
 export interface User {
   id: string;
   email: string;
   email_verified: boolean;
   name: string | null;
-  /** A compromised user may do nothing but choose a new password. */
-  status: 'active' | 'disabled' | 'compromised';
+  status: UserStatus;
   roles: string[];
   updated_at: Date;
   /** Sessions and tokens of a sign-in before this moment are over; set by the database when the status changes. */
@@ -65,17 +65,29 @@ export interface UserInput {
   email: string;
   email_verified: boolean;
   name: string | null;
-  /** Left as it is when undefined. */
+  /** Of another password than the one stored. Left as it is when undefined. */
   password_hash?: string | undefined;
+  /** Where `settleStatus` leads; left as it is when undefined. Of a new user: active with a password, else invited. */
+  status?: WantedStatus | undefined;
   roles: readonly string[];
 }
 
-/** Creates the user or makes an existing one the same; roles must exist in the tenant. Gives the id. */
-export async function putUser(tx: TenantTx, { roles, password_hash, ...user }: UserInput): Promise<string> {
-  const change = { ...user, ...(password_hash === undefined ? {} : { password_hash }) };
+/**
+ * Creates the user or makes an existing one the same; roles must exist in the tenant. Gives the id. Throws when the life of the
+ * user does not lead to the status.
+ */
+export async function putUser(
+  tx: TenantTx,
+  { roles, password_hash, status, ...user }: UserInput,
+): Promise<string> {
+  const change = {
+    ...user,
+    ...(password_hash === undefined ? {} : { password_hash, password_compromised: false }),
+    ...(status === undefined ? {} : { status }),
+  };
   const { id } = await tx
     .insertInto('users')
-    .values(change)
+    .values({ status: password_hash === undefined ? 'invited' : 'active', ...change })
     .onConflict((conflict) =>
       conflict.columns(['tenant_id', 'email']).doUpdateSet({ ...change, updated_at: new Date() }),
     )
@@ -117,21 +129,11 @@ export async function mendCompromisedUser(
 ): Promise<User | undefined> {
   return tx
     .updateTable('users')
-    .set({ password_hash: to, status: 'active', updated_at: new Date() })
+    .set({ password_hash: to, password_compromised: false, status: 'active', updated_at: new Date() })
     .where('id', '=', id)
     .where('status', '=', 'compromised')
     .where('password_hash', '=', from)
     .returning(columns)
     .returning(rolesOfUser)
     .executeTakeFirst();
-}
-
-/** Disables or enables a user, or marks the user compromised; false when the tenant has none of this id. */
-export async function setUserStatus(tx: TenantTx, id: string, status: User['status']): Promise<boolean> {
-  const { numUpdatedRows } = await tx
-    .updateTable('users')
-    .set({ status, updated_at: new Date() })
-    .where('id', '=', id)
-    .executeTakeFirst();
-  return numUpdatedRows > 0n;
 }

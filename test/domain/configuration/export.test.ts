@@ -42,7 +42,13 @@ const acme = {
   resources: [{ identifier: 'https://api.acme.test', name: 'Acme API', scopes: ['orders'] }],
   roles: [{ name: 'admin', permissions: ['users.write'] }, { name: 'member' }],
   users: [
-    { email: 'alice@acme.test', name: 'Alice', email_verified: true, roles: ['admin', 'member'] },
+    {
+      email: 'alice@acme.test',
+      name: 'Alice',
+      email_verified: true,
+      status: 'invited',
+      roles: ['admin', 'member'],
+    },
     { email: 'bob@acme.test', status: 'disabled' },
   ],
   clients: [

@@ -5,7 +5,8 @@ import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { dummyHash, hashPassword } from '#src/domain/credentials/password-hash.ts';
 import { makePasswordHashing, type PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
-import { findUserByEmail, putUser, setUserStatus, type User } from '#src/domain/users/users.ts';
+import { eraseUser, type WantedStatus } from '#src/domain/users/life-cycle.ts';
+import { findUserByEmail, putUser } from '#src/domain/users/users.ts';
 import { HashingBusyError, makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { createFixture, type Fixture } from '#test/support/fixture.ts';
 
@@ -24,12 +25,17 @@ const inTenant = <T>(work: (tx: TenantTx) => Promise<T>) =>
   withTenant(fixture.db, fixture.acme.tenant_id, work);
 
 /** Makes carol a user with this hash and status. */
-function putCarol(password_hash: string | undefined, status: User['status'] = 'active') {
+function putCarol(password_hash: string | undefined, status: WantedStatus = 'active') {
   return inTenant(async (tx) => {
     await tx.deleteFrom('users').where('email', '=', email).execute();
-    const id = await putUser(tx, { email, email_verified: true, name: 'Carol', password_hash, roles: [] });
-    await setUserStatus(tx, id, status);
+    const user = { email, email_verified: true, name: 'Carol', password_hash, roles: [] };
+    return putUser(tx, { ...user, status });
   });
+}
+
+async function eraseCarol() {
+  const id = await putCarol(await hashPassword(password));
+  expect(await inTenant((tx) => eraseUser(tx, id))).toEqual({ ok: true });
 }
 
 const storedHash = async () => (await inTenant((tx) => findUserByEmail(tx, email)))?.password_hash;
@@ -141,6 +147,8 @@ describe('unknown, disabled and passwordless users [H-04, A-089, A-090]', () => 
     ['unknown', async () => {}, 'nobody@example.test'],
     ['disabled', async () => putCarol(await hashPassword(password), 'disabled'), email],
     ['passwordless', () => putCarol(undefined), email],
+    ['invited', () => putCarol(undefined, 'invited'), email],
+    ['erased', eraseCarol, email],
     ['passwordless and compromised', () => putCarol(undefined, 'compromised'), email],
   ])('%s: one verification of the dummy, and the answer to a wrong password', async (_, prepare, address) => {
     await prepare();

@@ -19,7 +19,14 @@ const schema = z.strictObject({
   email_verified: z.boolean({ error: 'must be true or false' }).optional(),
   password_hash: text.check(mustHold(findHashFlaw)).optional(),
   roles: z.array(label, { error: 'must be a list of names' }).optional(),
-  status: z.enum(['active', 'disabled'], { error: 'must be active or disabled' }).optional(),
+  status: z
+    .enum(['active', 'disabled', 'compromised', 'invited'], {
+      error: ({ input }) =>
+        input === 'erased'
+          ? 'erased is not imported: leave the line out, and erase the user with tessera apply'
+          : 'must be active, disabled, compromised or invited',
+    })
+    .optional(),
 });
 
 /** A user as a line wants it: what it leaves out keeps its value, or takes its default when the user is new. */
@@ -41,6 +48,9 @@ export function judgeFields(fields: Record<string, unknown>, roles: ReadonlySet<
     };
   }
   const user = parsed.data;
+  if (user.status === 'invited' && user.password_hash !== undefined) {
+    return { email: user.email, reason: 'status: must not be invited together with password_hash' };
+  }
   const missing = user.roles?.filter((role) => !roles.has(role)) ?? [];
   return missing.length > 0
     ? { email: user.email, reason: `roles: the tenant has no ${missing.join(', ')}` }

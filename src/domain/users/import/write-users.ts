@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { TenantTx } from '#src/database/tenant.ts';
 import { takesImportedHash } from '#src/domain/users/imported-hash.ts';
-import type { User } from '#src/domain/users/users.ts';
+import { type LifeState, settleStatus } from '#src/domain/users/life-cycle.ts';
 import type { ImportedUser } from './user-fields.ts';
 
 export interface Written {
@@ -15,11 +15,10 @@ export class CreatedMeanwhileError extends Error {
   override readonly name = 'CreatedMeanwhileError';
 }
 
-interface UserState {
+interface UserState extends LifeState {
   name: string | null;
   email_verified: boolean;
   password_hash: string | null;
-  status: User['status'];
   roles: readonly string[];
 }
 
@@ -59,7 +58,7 @@ export async function writeUsers(tx: TenantTx, users: readonly ImportedUser[]): 
 async function lockUsers(tx: TenantTx, emails: readonly string[]): Promise<Map<string, StoredUser>> {
   const users = await tx
     .selectFrom('users')
-    .select(['id', 'email', 'email_verified', 'name', 'status', 'password_hash'])
+    .select(['id', 'email', 'email_verified', 'name', 'status', 'password_hash', 'password_compromised'])
     .where(sql<boolean>`email = any(${emails})`)
     .orderBy('email')
     .forUpdate()
@@ -78,23 +77,22 @@ async function lockUsers(tx: TenantTx, emails: readonly string[]): Promise<Map<s
 function wantUser(user: ImportedUser, stored: StoredUser | undefined): WantedUser {
   const known = stored?.password_hash ?? null;
   const takesHash = user.password_hash !== undefined && takesImportedHash(known, user.password_hash);
-  const status = user.status ?? stored?.status ?? 'active';
-  // The file may be older than what came to light, so a compromised user needs another password, too.
-  const staysCompromised = stored?.status === 'compromised' && status === 'active' && !takesHash;
+  const status = settleStatus(stored, { status: user.status, newPassword: takesHash });
   return {
     stored,
     email: user.email,
     name: user.name ?? stored?.name ?? null,
     email_verified: user.email_verified ?? stored?.email_verified ?? false,
     password_hash: takesHash ? user.password_hash! : known,
-    status: staysCompromised ? 'compromised' : status,
+    status,
+    password_compromised: status === 'compromised' || (!takesHash && (stored?.password_compromised ?? false)),
     roles: [...new Set(user.roles ?? stored?.roles ?? [])],
   };
 }
 
 function isSame(stored: UserState, wanted: UserState): boolean {
   return (
-    (['name', 'email_verified', 'password_hash', 'status'] as const).every(
+    (['name', 'email_verified', 'password_hash', 'status', 'password_compromised'] as const).every(
       (field) => stored[field] === wanted[field],
     ) &&
     stored.roles.length === wanted.roles.length &&
@@ -132,14 +130,15 @@ async function updateUsers(tx: TenantTx, users: readonly WantedUser[]): Promise<
   await sql`
     update users
     set name = wanted.name, email_verified = wanted.email_verified, password_hash = wanted.password_hash,
-      status = wanted.status, updated_at = now()
+      status = wanted.status, password_compromised = wanted.password_compromised, updated_at = now()
     from unnest(
       ${users.map(({ stored }) => stored!.id)}::uuid[],
       ${users.map(({ name }) => name)}::text[],
       ${users.map(({ email_verified }) => email_verified)}::boolean[],
       ${users.map(({ password_hash }) => password_hash)}::text[],
-      ${users.map(({ status }) => status)}::text[]
-    ) as wanted (id, name, email_verified, password_hash, status)
+      ${users.map(({ status }) => status)}::text[],
+      ${users.map(({ password_compromised }) => password_compromised)}::boolean[]
+    ) as wanted (id, name, email_verified, password_hash, status, password_compromised)
     where users.id = wanted.id`.execute(tx);
 }
 

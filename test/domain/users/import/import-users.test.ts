@@ -95,7 +95,11 @@ test('knows an address again in a later batch, and one whose first line was refu
   ].join('');
   const batches = await run(content);
   expect(refusals(batches)).toEqual([
-    { line: 2, email: 'free@example.test', reason: 'status: must be active or disabled' },
+    {
+      line: 2,
+      email: 'free@example.test',
+      reason: 'status: must be active, disabled, compromised or invited',
+    },
     { line: 603, email: 'again@example.test', reason: 'email: line 1 has the same address' },
   ]);
   expect(await count('free')).toBe(1);

@@ -86,8 +86,17 @@ test.each([
 });
 
 test.each([
-  ['an unknown status', { status: 'deleted' }, 'status: must be active or disabled'],
-  ['a status that is not for files to give', { status: 'compromised' }, 'status: must be active or disabled'],
+  ['an unknown status', { status: 'deleted' }, 'status: must be active, disabled, compromised or invited'],
+  [
+    'an erasure',
+    { status: 'erased' },
+    'status: erased is not imported: leave the line out, and erase the user with tessera apply',
+  ],
+  [
+    'a password of somebody who is to be invited',
+    { status: 'invited', password_hash: bcrypt },
+    'status: must not be invited together with password_hash',
+  ],
   ['a role that does not exist', { roles: ['member', 'root'] }, 'roles: the tenant has no root'],
   ['roles as text', { roles: 'admin' }, 'roles: must be a list of names'],
   ['a truth value as text', { email_verified: 'yes' }, 'email_verified: must be true or false'],

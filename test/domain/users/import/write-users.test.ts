@@ -36,7 +36,7 @@ test('creates with defaults, updates what is given, and finds the same unchanged
   expect(await find()).toMatchObject({
     name: null,
     email_verified: false,
-    status: 'active',
+    status: 'invited',
     password_hash: null,
     roles: [],
   });
@@ -165,5 +165,28 @@ describe('a compromised user', () => {
     await set("status = 'compromised'");
     await write({ email, status: 'disabled' });
     expect(await find()).toMatchObject({ status: 'disabled' });
+  });
+
+  test('is compromised again, not active, when enabled after being disabled', async () => {
+    await write({ email, status: 'disabled' });
+    await write({ email, password_hash: bcrypt, status: 'active' });
+    expect(await find()).toMatchObject({ status: 'compromised', password_hash: bcrypt });
+  });
+});
+
+describe('an invited user', () => {
+  test('is active from the line on that brings a password', async () => {
+    await write({ email, status: 'invited' });
+    expect(await find()).toMatchObject({ status: 'invited' });
+    expect(await write({ email, password_hash: bcrypt })).toMatchObject({ updated: 1 });
+    expect(await find()).toMatchObject({ status: 'active', password_hash: bcrypt });
+    expect(await write({ email, status: 'invited' })).toMatchObject({ unchanged: 1 });
+  });
+
+  test('may come as compromised, with the password that others know', async () => {
+    await write({ email });
+    await write({ email, password_hash: bcrypt, status: 'compromised' });
+    expect(await find()).toMatchObject({ status: 'compromised', password_hash: bcrypt });
+    expect(await write({ email, status: 'active' })).toMatchObject({ unchanged: 1 });
   });
 });
