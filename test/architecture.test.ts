@@ -66,6 +66,8 @@ const packages: Record<string, RegExp> = {
   kysely: /^src\/(database|domain|jobs)\//,
   '@node-rs/argon2': /^src\/domain\/credentials\//,
   bcryptjs: /^src\/domain\/credentials\//,
+  'rate-limiter-flexible': /^src\/domain\/limits\//,
+  ioredis: /^src\/(domain\/limits|cli)\//,
   pino: /^src\/(lib|database)\//,
 };
 

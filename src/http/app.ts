@@ -9,6 +9,7 @@ import { home } from './home.ts';
 import { checkHost } from './host.ts';
 import { serveProvider } from './oidc.ts';
 import { publicDocuments } from './public-documents.ts';
+import { limitAddresses } from './rate-limits.ts';
 import { identifyRequest } from './request.ts';
 import { securityHeaders } from './security-headers.ts';
 import { cutUnreadBodies } from './unread-body.ts';
@@ -35,6 +36,7 @@ export function makeApp({ services, provider, accepting }: AppDependencies): Koa
     refuseMalformedUrls(),
     publicDocuments(provider),
     home(config),
+    limitAddresses(services),
     sendFormOnAsGet(),
     serveProvider(provider),
     ...makePages({ services, provider }),

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { runStatement, type Statement } from '#src/database/connection.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type OpenTransaction, openTransaction, requestMs, type TenantTx } from '#src/database/tenant.ts';
+import type { ClientWithSecrets } from '#src/domain/clients/clients.ts';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import type { User } from '#src/domain/users/users.ts';
 import type { StoredRow } from './stored-objects.ts';
@@ -20,6 +21,8 @@ export interface RequestStore {
   tenant?: Tenant;
   /** The address of the caller, where the caller is the client itself. */
   readonly client_ip: string | undefined;
+  /** Throws the answer when the client that the caller names may ask no more for now. */
+  readonly admit: ((client: ClientWithSecrets & { tenant_id: string }) => void) | undefined;
   /** Rows read ahead of the library's own read, by what it will ask with. */
   readonly ahead: Map<string, StoredRow>;
   /** The user of the row that was presented. */
@@ -67,13 +70,22 @@ export function setRequestTenant(tenant_id: string): void {
  */
 export async function runWithRequestStore<T>(
   db: Database,
-  { lock, client_ip }: { lock: boolean; client_ip?: string | undefined },
+  {
+    lock,
+    client_ip,
+    admit,
+  }: {
+    lock: boolean;
+    client_ip?: string | undefined;
+    admit?: RequestStore['admit'];
+  },
   work: (store: RequestStore) => Promise<{ result: T; keep: boolean }>,
 ): Promise<T> {
   const store: RequestStore = {
     db,
     lock,
     client_ip,
+    admit,
     ahead: new Map(),
     held: new Set(),
     unsent: [],
