@@ -86,12 +86,19 @@ export function makeSignInLimit(
     if (recalled) {
       return recalled;
     }
-    const taken = await takeAll(dependencies, wanted);
-    const over = taken.find(({ name, consumed }) => consumed > points[name]);
-    if (over) {
-      remember(over);
-      await giveBack(dependencies, taken);
-      return { ok: false, name: over.name, waitMs: over.endsAt - now() };
+    const taken: Taken[] = [];
+    // One after the other, so that a flood on one account does not crowd out the others of its address.
+    for (const point of wanted) {
+      const latest = await take(dependencies, point).catch(async (error) => {
+        await giveBack(dependencies, taken);
+        throw error;
+      });
+      taken.push(latest);
+      if (latest.consumed > points[latest.name]) {
+        remember(latest);
+        await giveBack(dependencies, taken);
+        return { ok: false, name: latest.name, waitMs: latest.endsAt - now() };
+      }
     }
     const [ofAccount, ofAddress] = taken as [Taken, Taken];
     let settled = false;
@@ -119,18 +126,6 @@ export function makeSignInLimit(
 /** One spelling for one account, and a bounded one for what is none. */
 function accountKey(account: string): string {
   return normaliseEmail(account) ?? account.slice(0, 320).trim().toLowerCase();
-}
-
-/** Takes a point of each, or of none when a store is lost on the way. */
-async function takeAll(dependencies: SignInDependencies, wanted: readonly Point[]): Promise<Taken[]> {
-  const outcomes = await Promise.allSettled(wanted.map((point) => take(dependencies, point)));
-  const taken = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed) {
-    await giveBack(dependencies, taken);
-    throw failed.reason;
-  }
-  return taken;
 }
 
 async function take({ stores, now }: SignInDependencies, { name, key }: Point): Promise<Taken> {
