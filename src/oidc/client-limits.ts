@@ -1,6 +1,5 @@
-import { errors, type KoaContextWithOIDC } from 'oidc-provider';
+import { type AdapterPayload, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { BatchedName } from '#src/budgets.ts';
-import type { ClientWithSecrets } from '#src/domain/clients/clients.ts';
 import type { Limits } from '#src/domain/limits/limits.ts';
 import { clientMembers } from './client-metadata.ts';
 import { requestStore } from './request-store.ts';
@@ -12,6 +11,12 @@ interface ClientBudgets {
   tenant?: BatchedName;
 }
 
+interface CountedClient {
+  client_id: string;
+  tenant_id: string;
+  shared: boolean;
+}
+
 const budgetsOf: Record<string, ClientBudgets> = {
   [`POST ${routes.token}`]: { client: 'token_client', tenant: 'token_tenant' },
   [`POST ${routes.pushed_authorization_request}`]: { client: 'par_client' },
@@ -20,7 +25,7 @@ const budgetsOf: Record<string, ClientBudgets> = {
 /** A client of all tenants counts for none: whose tokens it asks for is known only when it has them. */
 function keysOf(
   { client, tenant }: ClientBudgets,
-  { client_id, tenant_id, shared }: { client_id: string; tenant_id: string; shared: boolean },
+  { client_id, tenant_id, shared }: CountedClient,
 ): [BatchedName, string][] {
   return [[client, client_id], ...(tenant && !shared ? ([[tenant, tenant_id]] as const) : [])] as [
     BatchedName,
@@ -35,12 +40,12 @@ function keysOf(
 export function admitClient(
   limits: Limits,
   ctx: KoaContextWithOIDC,
-): ((client: ClientWithSecrets & { tenant_id: string }) => void) | undefined {
+): ((client: AdapterPayload) => void) | undefined {
   const named = budgetsOf[`${ctx.method} ${ctx.path}`];
   return (
     named &&
     ((client) => {
-      for (const [name, key] of keysOf(named, client)) {
+      for (const [name, key] of keysOf(named, client as unknown as CountedClient)) {
         const refusal = limits.check(name, key);
         if (refusal) {
           setLimitHeaders(ctx, refusal);

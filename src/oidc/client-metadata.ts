@@ -54,7 +54,6 @@ export function makeFindClient(catalogue: Catalogue) {
       }
       setRequestTenant(client.tenant_id);
     }
-    requestStore().admit?.(client);
     let presented = known.get(client);
     if (!presented) {
       presented = presentClient(client);

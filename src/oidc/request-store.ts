@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AdapterPayload } from 'oidc-provider';
 import type pg from 'pg';
 import { runStatement, type Statement } from '#src/database/connection.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type OpenTransaction, openTransaction, requestMs, type TenantTx } from '#src/database/tenant.ts';
-import type { ClientWithSecrets } from '#src/domain/clients/clients.ts';
 import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import type { User } from '#src/domain/users/users.ts';
 import type { StoredRow } from './stored-objects.ts';
@@ -22,7 +22,7 @@ export interface RequestStore {
   /** The address of the caller, where the caller is the client itself. */
   readonly client_ip: string | undefined;
   /** Throws the answer when the client that the caller names may ask no more for now. */
-  readonly admit: ((client: ClientWithSecrets & { tenant_id: string }) => void) | undefined;
+  readonly admit: ((client: AdapterPayload) => void) | undefined;
   /** Rows read ahead of the library's own read, by what it will ask with. */
   readonly ahead: Map<string, StoredRow>;
   /** The user of the row that was presented. */
