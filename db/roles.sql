@@ -7,7 +7,7 @@ do $$ begin execute format('revoke temporary on database %I from public', curren
 grant usage on schema public to :runtime_role;
 grant select, insert, update, delete on
   tenants, directory, tenant_domains, config_changes, roles, users, user_roles,
-  clients, client_secrets, resource_servers, signing_keys, server_secrets, protocol_store
+  clients, client_secrets, resource_servers, signing_keys, server_secrets, protocol_store, rate_limits
   to :runtime_role;
 grant select on schema_migrations to :runtime_role;
 revoke all on all routines in schema public from public;

@@ -110,6 +110,15 @@ CREATE POLICY by_presented_key ON protocol_store FOR SELECT USING (key = (( SELE
 CREATE POLICY tenant_isolation ON protocol_store FOR ALL USING (tenant_id = (( SELECT protocol_tenant_id() AS protocol_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 GRANT DELETE, INSERT, SELECT, UPDATE ON protocol_store TO tessera;
 
+CREATE TABLE rate_limits (
+  key text NOT NULL,
+  points integer DEFAULT 0 NOT NULL,
+  expire bigint NOT NULL,
+  CONSTRAINT rate_limits_pkey PRIMARY KEY (key)
+);
+CREATE INDEX rate_limits_expire ON rate_limits USING btree (expire);
+GRANT DELETE, INSERT, SELECT, UPDATE ON rate_limits TO tessera;
+
 CREATE TABLE resource_servers (
   tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
   identifier text NOT NULL,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { type BudgetChanges, parseBudgetChanges } from '#src/budgets.ts';
 import { type Cidr, ipAllowed, parseCidr } from '#src/lib/client-ip.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
 import { logLevels } from '#src/lib/log.ts';
@@ -28,6 +29,8 @@ export type Config = {
         readonly pgbouncer: boolean;
       };
   readonly redisUrl?: Secret | undefined;
+  /** In place of the defaults of budgets.ts. */
+  readonly rateLimits: BudgetChanges;
   /** Newest first; undefined only outside production, where a key is made in the data directory. */
   readonly masterKeys: readonly MasterKey[] | undefined;
   /** Newest first; none unless given. */
@@ -133,6 +136,10 @@ const makeSchema = (production: boolean) =>
         ? 'must start with rediss:// in production, since the server is not on this machine'
         : undefined,
     ),
+    RATE_LIMITS: field((text, refuse): BudgetChanges => {
+      const changes = parseBudgetChanges(text);
+      return 'problem' in changes ? refuse(changes.problem as string) : changes;
+    }),
     SMTP_URL: connectionUrl(['smtp:', 'smtps:'], (url) =>
       production &&
       url.protocol !== 'smtps:' &&
@@ -323,6 +330,7 @@ function assemble(values: z.output<ReturnType<typeof makeSchema>>, production: b
         }
       : { mode: 'embedded' },
     redisUrl: values.REDIS_URL,
+    rateLimits: values.RATE_LIMITS ?? {},
     masterKeys: values.MASTER_KEYS,
     passwordPeppers: values.PASSWORD_PEPPERS ?? [],
     smtp: smtpUrl && from ? { url: smtpUrl, from } : undefined,

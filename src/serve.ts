@@ -65,12 +65,12 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
 }
 
 async function run(server: Server, services: Services): Promise<RunningServer> {
-  const { catalogue, config, db, log } = services;
+  const { catalogue, config, db, limits, log } = services;
   const problems = [...(await checkProtection(db)), ...(await probeIsolation(db))];
   if (problems.length) {
     throw new UnprotectedDatabaseError(problems);
   }
-  await catalogue.start();
+  await Promise.all([catalogue.start(), limits.start()]);
   const provider = await makeLiveProvider(services);
   const metrics = await startMetrics(services).catch((error: unknown) => {
     provider.stop();

@@ -3,6 +3,7 @@ import { openDatabase } from '#src/database/open.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type Catalogue, makeCatalogue } from '#src/domain/catalogue/catalogue.ts';
 import { makePasswordHashing, type PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
+import { type Limits, makeLimits } from '#src/domain/limits/limits.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { MasterKey } from '#src/lib/master-key.ts';
@@ -17,6 +18,7 @@ export interface Services {
   now: () => Date;
   catalogue: Catalogue;
   hashing: PasswordHashing;
+  limits: Limits;
   close(): Promise<void>;
 }
 
@@ -32,8 +34,10 @@ export async function makeServices(
   const catalogue = makeCatalogue(opened.db, {
     onError: (err) => log.warn({ err }, 'configuration changes could not be read'),
   });
+  const usedConfig = { ...config, masterKeys: opened.masterKeys };
+  const limits = makeLimits({ db: opened.db, config: usedConfig, log });
   return {
-    config: { ...config, masterKeys: opened.masterKeys },
+    config: usedConfig,
     db: opened.db,
     log,
     now,
@@ -49,8 +53,10 @@ export async function makeServices(
           ),
       },
     ),
+    limits,
     async close() {
       catalogue.stop();
+      await limits.close();
       await opened.close();
     },
   };

@@ -67,6 +67,8 @@ const packages: Record<string, RegExp> = {
   '@node-rs/argon2': /^src\/domain\/credentials\//,
   bcryptjs: /^src\/domain\/credentials\//,
   'prom-client': /^src\/http\/metrics\//,
+  'rate-limiter-flexible': /^src\/domain\/limits\//,
+  ioredis: /^src\/(domain\/limits|cli)\//,
   pino: /^src\/(lib|database)\//,
 };
 

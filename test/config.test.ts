@@ -44,6 +44,7 @@ test('runs with nothing set: embedded database, demo, loopback', () => {
     logLevel: 'warn',
     database: { mode: 'embedded' },
     redisUrl: undefined,
+    rateLimits: {},
     masterKeys: undefined,
     passwordPeppers: [],
     smtp: undefined,
@@ -61,6 +62,7 @@ test('reads every variable', () => {
     DATABASE_URL: 'postgresql://app:pw@localhost/tessera?pgbouncer=true',
     MIGRATION_DATABASE_URL: 'postgres://owner:pw@127.0.0.1/tessera',
     REDIS_URL: 'rediss://redis.example.com',
+    RATE_LIMITS: 'sign_in=6/10m, token_client=600/30s',
     SMTP_URL: 'smtp://mail.example.com?requireTLS=true',
     MAIL_FROM: 'Tessera <no-reply@example.com>',
     TRUSTED_PROXIES: '10.0.0.0/8, ::1',
@@ -77,6 +79,10 @@ test('reads every variable', () => {
   expect(config.database.url.reveal()).toBe('postgresql://app:pw@localhost/tessera?pgbouncer=true');
   expect(config.database.migrationUrl.reveal()).toBe('postgres://owner:pw@127.0.0.1/tessera');
   expect(config.redisUrl?.reveal()).toBe('rediss://redis.example.com');
+  expect(config.rateLimits).toEqual({
+    sign_in: { points: 6, seconds: 600 },
+    token_client: { points: 600, seconds: 30 },
+  });
   expect(config.smtp?.from).toBe('Tessera <no-reply@example.com>');
   expect(config.masterKeys?.map((key) => key.id)).toEqual(['k1']);
   expect(config.passwordPeppers.map((pepper) => pepper.id)).toEqual(['p2', 'p1']);
@@ -363,4 +369,21 @@ describe('.env.example', () => {
     const keys = { MASTER_KEYS: production.MASTER_KEYS, PASSWORD_PEPPERS: makeMasterKeyText('p1') };
     expect(problemsOf({ ...env, ...keys })).toEqual([]);
   });
+});
+
+test.each([
+  ['sign_in', 'sign_in is not name=times/duration'],
+  ['sign_in=5', 'sign_in=5 is not name=times/duration'],
+  ['sign_in=5/15', 'sign_in=5/15 is not name=times/duration'],
+  ['sign_in=-5/15m', 'sign_in=-5/15m is not name=times/duration'],
+  ['sign_in=5/15m=2', 'sign_in=5/15m=2 is not name=times/duration'],
+  ['sign_in=0/15m', 'sign_in=0/15m must be 1 to'],
+  ['sign_in=5/0m', 'sign_in=5/0m must be 1 to'],
+  ['sign_in=5/31d', 'sign_in=5/31d must be 1 to'],
+  ['pages=9999999999/1m', 'pages=9999999999/1m must be 1 to'],
+  ['logins=5/15m', 'logins is not a limit there is (sign_in, '],
+  ['toString=5/15m', 'toString is not a limit there is'],
+  ['sign_in=5/15m,sign_in=6/15m', 'sign_in is given twice'],
+])('refuses the rate limit %s', (value, problem) => {
+  expect(problemsOf({ RATE_LIMITS: value })).toEqual([expect.stringContaining(`RATE_LIMITS: ${problem}`)]);
 });

@@ -7,6 +7,7 @@ import { type LoginProps, loginPage } from '#views/pages/login.ts';
 import { logoutPage } from '#views/pages/logout.ts';
 import { logoutChoicePage } from '#views/pages/logout-choice.ts';
 import { type NewPasswordProps, newPasswordPage } from '#views/pages/new-password.ts';
+import { type TooManyRequestsProps, tooManyRequestsPage } from '#views/pages/too-many-requests.ts';
 import { workspacePage } from '#views/pages/workspace.ts';
 
 /** `change` is given page and props before they are rendered, so that a test can spoil every string. */
@@ -66,6 +67,11 @@ const consent: ConsentProps = {
   lifetime: '14 days',
 };
 const workspace = { action: '/workspace', query: 'client_id=spa&scope=openid' };
+const paused: TooManyRequestsProps = {
+  limited: 'account',
+  wait_seconds: 870,
+  back_href: '/login/Zk3p0',
+};
 const logout = { form_action: '/session/end/confirm', xsrf: 'eHNyZg' };
 
 /** Every page in the states that people meet: usual, long, refused, and with all that may be missing missing. */
@@ -182,6 +188,16 @@ export const samples: Sample[] = [
     status: 500,
     title: 'Something went wrong',
     message: 'The fault is ours. Please try again in a moment.',
+  }),
+  sample('too many requests for an account', tooManyRequestsPage, acme, paused),
+  sample('too many requests with long names', tooManyRequestsPage, longTenant, {
+    ...paused,
+    wait_seconds: 60,
+    back_href: `/login/${'x'.repeat(200)}`,
+  }),
+  sample('too many requests of a network', tooManyRequestsPage, product, {
+    limited: 'network',
+    wait_seconds: 12,
   }),
   sample('home', homePage, product, { issuer: 'http://localhost:3000', demo: true }),
   sample('home without demo', homePage, product, { issuer: 'https://id.example.test' }),

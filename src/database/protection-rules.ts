@@ -1,6 +1,8 @@
 /** Tables without a tenant, each with its reason. Any other is a problem: whoever adds a table decides about it. */
 export const tablesWithoutTenant: Record<string, string> = {
   schema_migrations: 'names and checksums of the migrations, which the runtime role may only read',
+  rate_limits:
+    'counters by address, client and account, whose keys are keyed hashes: most count what comes before a tenant is known',
 };
 
 /** Keys that are unique over all tenants, and why they tell nothing of another tenant. */

@@ -145,6 +145,13 @@ export interface ProtocolStoreTable {
   expires_at: ColumnType<Date, Date | string, Date | string>;
 }
 
+export interface RateLimitsTable {
+  key: string;
+  points: Generated<number>;
+  /** Milliseconds since 1970. */
+  expire: ColumnType<string, string | number, string | number>;
+}
+
 export interface SchemaMigrationsTable {
   name: string;
   checksum: Buffer;
@@ -166,5 +173,6 @@ export interface Schema {
   signing_keys: SigningKeysTable;
   server_secrets: ServerSecretsTable;
   protocol_store: ProtocolStoreTable;
+  rate_limits: RateLimitsTable;
   schema_migrations: SchemaMigrationsTable;
 }

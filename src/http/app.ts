@@ -10,6 +10,7 @@ import { checkHost } from './host.ts';
 import type { RequestMeter } from './metrics/requests.ts';
 import { serveProvider } from './oidc.ts';
 import { publicDocuments } from './public-documents.ts';
+import { limitAddresses } from './rate-limits.ts';
 import { identifyRequest } from './request.ts';
 import { securityHeaders } from './security-headers.ts';
 import { cutUnreadBodies } from './unread-body.ts';
@@ -39,6 +40,7 @@ export function makeApp({ services, provider, accepting, requests }: AppDependen
     refuseMalformedUrls(),
     publicDocuments(provider),
     home(config),
+    limitAddresses(services),
     sendFormOnAsGet(),
     serveProvider(provider),
     ...makePages({ services, provider }),

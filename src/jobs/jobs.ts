@@ -1,12 +1,14 @@
 import type { Services } from '#src/services.ts';
 import { maintainKeys } from './maintain-keys.ts';
 import { makePurgeExpired } from './purge-expired.ts';
+import { purgeRateLimits } from './purge-rate-limits.ts';
 
 type Job = { name: string; every: number; run: (services: Services) => Promise<void> };
 
 /** Periodic work, each safe on many nodes at once: name, seconds between runs, what runs. */
 const makeJobs = (): Job[] => [
   { name: 'purge_expired', every: 60, run: makePurgeExpired() },
+  { name: 'purge_rate_limits', every: 60, run: purgeRateLimits },
   { name: 'maintain_keys', every: 3600, run: maintainKeys },
 ];
 

@@ -35,6 +35,21 @@ export function resolveClientIp(request: {
   return hop.toString();
 }
 
+/**
+ * What counts as one source: an IPv4 address, also when it is written as IPv4-mapped IPv6, or the /64 of an IPv6 address, since a
+ * single line is given at least that much (RFC 6177). What is no address counts as `unknownAddress`.
+ */
+export function addressKey(ip: string): string {
+  const address = parseAddress(ip);
+  if (!address) return unknownAddress;
+  return address instanceof ipaddr.IPv6
+    ? `${address.parts
+        .slice(0, 4)
+        .map((part) => part.toString(16))
+        .join(':')}::/64`
+    : address.toString();
+}
+
 /** Tells whether `ip` lies in one of the networks; false for an empty list and for what is no address. */
 export function ipAllowed(ip: string, cidrs: readonly Cidr[]): boolean {
   const address = parseAddress(ip);

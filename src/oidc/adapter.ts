@@ -183,7 +183,16 @@ function replayAdapter(db: Database, cipher: ProtocolCipher): Adapter {
 }
 
 function clientAdapter(findClient: AdapterDependencies['findClient']): Adapter {
-  return { ...refusingAdapter('Client'), find: (client_id) => noteFailure(() => findClient(client_id)) };
+  return {
+    ...refusingAdapter('Client'),
+    async find(client_id) {
+      const client = await noteFailure(() => findClient(client_id));
+      if (client) {
+        requestStore().admit?.(client);
+      }
+      return client;
+    },
+  };
 }
 
 function refusingAdapter(model: string): Adapter {

@@ -33,7 +33,7 @@ export interface ProviderDependencies {
 
 /** The one OpenID provider, for the keys of this moment. Everything it stores is in the database, so it is replaced freely. */
 export function makeProvider({ services, secrets, cipher, keys }: ProviderDependencies): Provider {
-  const { config, catalogue, db, now } = services;
+  const { config, catalogue, db, limits, now } = services;
   const cookies = makeCookies(config.issuer);
 
   class TenantProvider extends Provider {
@@ -63,6 +63,7 @@ export function makeProvider({ services, secrets, cipher, keys }: ProviderDepend
   useHashedClientSecrets(provider, now);
   useRequestTransactions(provider, {
     db,
+    limits,
     tenancy: makeTenancy({ catalogue, cookies, stored: makeStoredObjects(cipher), renderLogoutChoice }),
   });
   logProviderEvents(provider);

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AdapterPayload } from 'oidc-provider';
 import type pg from 'pg';
 import { runStatement, type Statement } from '#src/database/connection.ts';
 import type { Database } from '#src/database/pool.ts';
@@ -20,6 +21,8 @@ export interface RequestStore {
   tenant?: Tenant;
   /** The address of the caller, where the caller is the client itself. */
   readonly client_ip: string | undefined;
+  /** Throws the answer when the client that the caller names may ask no more for now. */
+  readonly admit: ((client: AdapterPayload) => void) | undefined;
   /** Rows read ahead of the library's own read, by what it will ask with. */
   readonly ahead: Map<string, StoredRow>;
   /** The user of the row that was presented. */
@@ -67,13 +70,22 @@ export function setRequestTenant(tenant_id: string): void {
  */
 export async function runWithRequestStore<T>(
   db: Database,
-  { lock, client_ip }: { lock: boolean; client_ip?: string | undefined },
+  {
+    lock,
+    client_ip,
+    admit,
+  }: {
+    lock: boolean;
+    client_ip?: string | undefined;
+    admit?: RequestStore['admit'];
+  },
   work: (store: RequestStore) => Promise<{ result: T; keep: boolean }>,
 ): Promise<T> {
   const store: RequestStore = {
     db,
     lock,
     client_ip,
+    admit,
     ahead: new Map(),
     held: new Set(),
     unsent: [],

@@ -2,7 +2,9 @@ import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Database } from '#src/database/pool.ts';
 import { isDatabaseUnavailable } from '#src/database/unavailable.ts';
+import type { Limits } from '#src/domain/limits/limits.ts';
 import { requestInfo } from '#src/lib/request-info.ts';
+import { admitClient, countClient } from './client-limits.ts';
 import { allowFormTarget } from './form-target.ts';
 import { renderErrorPage } from './pages.ts';
 import { type RequestStore, requestStore, runWithRequestStore } from './request-store.ts';
@@ -19,7 +21,7 @@ const clientCalls = new Set(['/token', '/par', '/introspect', '/revoke']);
  */
 export function useRequestTransactions(
   provider: Provider,
-  { db, tenancy }: { db: Database; tenancy: Tenancy },
+  { db, limits, tenancy }: { db: Database; limits: Limits; tenancy: Tenancy },
 ): void {
   // What failed outside of the store, such as the catalogue's reading: the library calls it an error of the server.
   provider.on('server_error', (_ctx, error) => {
@@ -36,10 +38,12 @@ export function useRequestTransactions(
         {
           lock: locking.test(`${ctx.method} ${ctx.path}`),
           client_ip: clientCalls.has(ctx.path) ? ip : undefined,
+          admit: admitClient(limits, ctx as KoaContextWithOIDC),
         },
         async (store) => {
           if (await tenancy.enter(ctx as KoaContextWithOIDC)) {
             await next();
+            countClient(limits, ctx as KoaContextWithOIDC);
             tenancy.leave(ctx as KoaContextWithOIDC);
             leaveSessionCookie(ctx as KoaContextWithOIDC);
           }

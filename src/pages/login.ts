@@ -3,8 +3,10 @@ import type { Context } from 'koa';
 import { withTenant } from '#src/database/tenant.ts';
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
+import { requestInfo } from '#src/lib/request-info.ts';
 import { clientMembers } from '#src/oidc/client-metadata.ts';
 import { pageContext, presentClient } from '#src/oidc/pages.ts';
+import { answerTooManyRequests } from '#src/oidc/too-many-requests.ts';
 import { type LoginProps, loginPage } from '#views/pages/login.ts';
 import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
@@ -24,7 +26,7 @@ export function login(router: Router, dependencies: PageDependencies): void {
 
 /** Looks at the step, lets go of the database while the password is hashed, and then goes on once. */
 async function signIn(ctx: Context, dependencies: PageDependencies) {
-  const { db, hashing } = dependencies.services;
+  const { db, hashing, limits } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
   const kept = email ? { email } : {};
@@ -33,9 +35,15 @@ async function signIn(ctx: Context, dependencies: PageDependencies) {
   const refuse = (error: NonNullable<LoginProps['error']>, status: number) =>
     inStep(async (step) => render(ctx, step, { ...kept, error }, status), { lock: false });
 
-  const { tenant_id } = await inStep(async ({ tenant }) => tenant, { lock: false });
+  const { tenant, interaction } = await inStep(async (step) => step, { lock: false });
+  const { tenant_id } = tenant;
   if (!email || !password) {
     await refuse('missing', 400);
+    return;
+  }
+  const attempt = await limits.reserveSignIn({ tenant_id, account: email, ip: requestInfo(ctx.req).ip });
+  if (!attempt.ok) {
+    answerTooManyRequests(ctx, attempt, { tenant, back: `/login/${interaction.uid}` });
     return;
   }
   const enter = async () => {
@@ -44,12 +52,19 @@ async function signIn(ctx: Context, dependencies: PageDependencies) {
       { email: normaliseEmail(email), password },
     );
     if (outcome.ok) {
+      await attempt.succeeded();
       await inStep((step) => proceed(ctx, step, outcome.user));
     } else {
       await refuse(outcome.reason === 'wrong' ? 'wrong_credentials' : outcome.reason, 401);
     }
   };
-  await unlessBusy(ctx, enter, () => refuse('busy', 503));
+  // What could not be looked at was no failure.
+  const enterOrRelease = () =>
+    enter().catch(async (error) => {
+      await attempt.release();
+      throw error;
+    });
+  await unlessBusy(ctx, enterOrRelease, () => refuse('busy', 503));
 }
 
 function render(

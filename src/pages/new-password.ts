@@ -7,8 +7,10 @@ import { verifyUserPassword } from '#src/domain/credentials/verify-user-password
 import { listTenantDomains, type Tenant } from '#src/domain/tenants/tenants.ts';
 import { mendCompromisedUser } from '#src/domain/users/users.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
+import { requestInfo } from '#src/lib/request-info.ts';
 import { pageContext } from '#src/oidc/pages.ts';
 import { requestStore, requestTx } from '#src/oidc/request-store.ts';
+import { answerTooManyRequests } from '#src/oidc/too-many-requests.ts';
 import { praiseText, refusalText } from '#views/components/password.ts';
 import type { NewPasswordProps } from '#views/pages/new-password.ts';
 import { text } from '#views/text/text.ts';
@@ -33,7 +35,7 @@ type Problem = Pick<NewPasswordProps, 'error' | 'refusal'>;
 
 /** Looks at the step, lets go of the database while passwords are judged and hashed, and then changes everything at once. */
 async function choose(ctx: Context, dependencies: PageDependencies): Promise<void> {
-  const { db, hashing } = dependencies.services;
+  const { db, hashing, limits } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
   const chosen = field(ctx, 'new_password');
@@ -47,7 +49,7 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
       },
     );
 
-  const { tenant, over } = await inStep(async (step) => ({ tenant: step.tenant, over: goOn(ctx, step) }), {
+  const { tenant, interaction, over } = await inStep(async (step) => ({ ...step, over: goOn(ctx, step) }), {
     lock: false,
   });
   if (over) {
@@ -55,6 +57,15 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
   }
   if (!email || !password || !chosen) {
     await refuse({ error: 'missing' }, 400);
+    return;
+  }
+  const attempt = await limits.reserveSignIn({
+    tenant_id: tenant.tenant_id,
+    account: email,
+    ip: requestInfo(ctx.req).ip,
+  });
+  if (!attempt.ok) {
+    answerTooManyRequests(ctx, attempt, { tenant, back: `/login/${interaction.uid}/password` });
     return;
   }
   const change = async () => {
@@ -67,6 +78,7 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
       await refuse({ error }, 401);
       return;
     }
+    await attempt.succeeded();
     const { user } = outcome;
     const judgement =
       password.normalize('NFC') === chosen.normalize('NFC')
@@ -96,7 +108,13 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
       }
     });
   };
-  await unlessBusy(ctx, change, () => refuse({ error: 'busy' }, 503));
+  // What could not be looked at was no failure.
+  const changeOrRelease = () =>
+    change().catch(async (error) => {
+      await attempt.release();
+      throw error;
+    });
+  await unlessBusy(ctx, changeOrRelease, () => refuse({ error: 'busy' }, 503));
 }
 
 /** Says what would be said of the password typed so far. Asks nothing of the database that the visitor did not type. */

@@ -36,6 +36,8 @@ const typeForms: Record<string, RegExp> = {
   uuid: /^(string|TenantId)\b/,
   text: /^(string\b(?!\[)|'[\w-]+')/,
   'text[]': /^string\[\]/,
+  integer: /^number\b/,
+  bigint: /^string\b/,
   boolean: /^boolean\b/,
   bytea: /^Buffer\b/,
   jsonb: /^JSONColumnType</,

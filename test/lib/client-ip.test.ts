@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ipAllowed, parseCidr, resolveClientIp, unknownAddress } from '#src/lib/client-ip.ts';
+import { addressKey, ipAllowed, parseCidr, resolveClientIp, unknownAddress } from '#src/lib/client-ip.ts';
 
 const networks = (...texts: string[]) => texts.map((text) => parseCidr(text)!);
 const trustedProxies = networks('10.0.0.0/8', 'fd00::/8');
@@ -102,5 +102,20 @@ describe('networks', () => {
     ...['example.com', '10.0.0.0/a', ' 10.0.0.0/8', 'fe80::%eth0/10', '0x0a.0.0.0/8', '10.0.0.0/ 8'],
   ])('are refused when written %j', (text) => {
     expect(parseCidr(text)).toBeUndefined();
+  });
+});
+
+describe('one source of requests', () => {
+  test.each([
+    ['an IPv4 address', '198.51.100.7', '198.51.100.7'],
+    ['the same, mapped into IPv6', '::ffff:198.51.100.7', '198.51.100.7'],
+    ['the same, mapped and written in hexadecimal', '::ffff:c633:6407', '198.51.100.7'],
+    ['an IPv6 address', '2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['another of the same /64', '2001:DB8:0001:2:ffff::1', '2001:db8:1:2::/64'],
+    ['the loopback', '::1', '0:0:0:0::/64'],
+    ['what is no address', 'unknown', unknownAddress],
+    ['an address with a zone', 'fe80::1%eth0', unknownAddress],
+  ])('is %s [A-097]', (_, ip, key) => {
+    expect(addressKey(ip)).toBe(key);
   });
 });

@@ -5,7 +5,7 @@ export interface LoginForm {
   agent: UserAgent;
   page: Page;
   /** Posts exactly these fields with the page's own token, and gives the answer without following it. */
-  send(fields: Record<string, string>): Promise<Page>;
+  send(fields: Record<string, string>, headers?: Record<string, string>): Promise<Page>;
   /** Posts a body as it stands, the page's own token in front. */
   sendRaw(body: string): Promise<Page>;
 }
@@ -21,7 +21,7 @@ export async function openLogin(issuer: string, client_id = 'acme-web'): Promise
   return {
     agent,
     page,
-    send: (typed) => agent.post(target, { csrf, ...typed }),
+    send: (typed, headers) => agent.post(target, { csrf, ...typed }, headers),
     sendRaw: (body) => agent.post(target, `csrf=${encodeURIComponent(csrf)}&${body}`),
   };
 }

@@ -18,6 +18,20 @@ export interface Node {
   kill(): Promise<void>;
 }
 
+/** Tests ask more often than people from one address; guessing stays limited as in production. */
+const rateLimits = [
+  'pages',
+  'token_address',
+  'token_client',
+  'token_tenant',
+  'par_address',
+  'par_client',
+  'calls',
+  'sign_in_address',
+]
+  .map((name) => `${name}=1000000/1m`)
+  .join(',');
+
 const masterKeys = makeMasterKeyText('test');
 
 /** A port that was free a moment ago. */
@@ -45,6 +59,7 @@ export async function startNode(
       DATABASE_URL: urls.runtimeUrl,
       MIGRATION_DATABASE_URL: urls.ownerUrl,
       MASTER_KEYS: masterKeys,
+      RATE_LIMITS: rateLimits,
       ...env,
     },
   });

@@ -49,3 +49,27 @@ for (const input of document.querySelectorAll('[data-check]')) {
   });
 }
 `;
+
+/**
+ * Counts a waiting time down, in the words that the page brought along, and says when it is over. Without it the page names the
+ * time from when it was shown.
+ */
+export const countdownScript = `
+for (const line of document.querySelectorAll('[data-countdown]')) {
+  const time = line.querySelector('[data-time]');
+  const end = Date.now() + Number(line.dataset.countdown) * 1000;
+  const tick = () => {
+    const left = (end - Date.now()) / 1000;
+    const minutes = Math.ceil(left / 60);
+    if (left >= 60) {
+      time.textContent = minutes === 1 ? line.dataset.minute : line.dataset.minutes.replace('{minutes}', minutes);
+    } else if (left > 0) {
+      time.textContent = line.dataset.soon;
+    } else {
+      line.textContent = line.dataset.over;
+      clearInterval(timer);
+    }
+  };
+  const timer = setInterval(tick, 1000);
+}
+`;

@@ -162,6 +162,24 @@ export const en = {
     },
   },
 
+  too_many_requests: {
+    account: {
+      title: 'Sign-in is paused',
+      lead: 'Several attempts to sign in to this account from here did not work, so it takes no more for a while. This protects the account against guessing.',
+      advice:
+        'Waiting helps; trying again sooner does not. A device that has signed in to the account before may still get in.',
+    },
+    network: {
+      title: 'Too many requests',
+      lead: 'More came from this network than we can take at once. Others may share it with you.',
+      advice: 'Waiting helps. Nothing was changed, and nothing is wrong with your account.',
+    },
+    wait: 'Try again in {time}.',
+    over: 'You can try again now.',
+    units: { minutes: '{minutes} minutes', minute: '1 minute', soon: 'less than a minute' },
+    back: 'Back to sign-in',
+  },
+
   home: {
     title: 'This is a sign-in server',
     lead: 'Applications send people here to sign in. Open the application that you want to use, and it brings you here when it needs to know who you are.',
