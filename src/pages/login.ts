@@ -1,14 +1,12 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
-import { withTenant } from '#src/database/tenant.ts';
-import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
-import { normaliseEmail } from '#src/lib/email.ts';
 import { clientMembers } from '#src/oidc/client-metadata.ts';
 import { pageContext, presentClient } from '#src/oidc/pages.ts';
 import { type LoginProps, loginPage } from '#views/pages/login.ts';
 import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
 import type { PageDependencies } from './pages.ts';
+import { attemptPassword } from './password-attempt.ts';
 import { proceed } from './sign-in-steps.ts';
 
 /** `/login/:uid`: e-mail and password, in the tenant that the request was found to be of. */
@@ -24,7 +22,6 @@ export function login(router: Router, dependencies: PageDependencies): void {
 
 /** Looks at the step, lets go of the database while the password is hashed, and then goes on once. */
 async function signIn(ctx: Context, dependencies: PageDependencies) {
-  const { db, hashing } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
   const kept = email ? { email } : {};
@@ -39,10 +36,7 @@ async function signIn(ctx: Context, dependencies: PageDependencies) {
     return;
   }
   const enter = async () => {
-    const outcome = await verifyUserPassword(
-      { hashing, inTenant: (work) => withTenant(db, tenant_id, work) },
-      { email: normaliseEmail(email), password },
-    );
+    const outcome = await attemptPassword(ctx, dependencies, { tenant_id, email, password });
     if (outcome.ok) {
       await inStep((step) => proceed(ctx, step, outcome.user));
     } else {

@@ -3,7 +3,6 @@ import type { Context } from 'koa';
 import { withTenant } from '#src/database/tenant.ts';
 import { listContextWords } from '#src/domain/credentials/password-context.ts';
 import { judgePassword, passwordRule } from '#src/domain/credentials/password-policy.ts';
-import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { listTenantDomains, type Tenant } from '#src/domain/tenants/tenants.ts';
 import { mendCompromisedUser } from '#src/domain/users/users.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
@@ -16,6 +15,7 @@ import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
 import { renderNewPassword } from './new-password-form.ts';
 import type { PageDependencies } from './pages.ts';
+import { attemptPassword } from './password-attempt.ts';
 import { proceed } from './sign-in-steps.ts';
 
 /** `/login/:uid/password`: a new password for a compromised user, who has to know the current one. */
@@ -58,22 +58,20 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
     return;
   }
   const change = async () => {
-    const outcome = await verifyUserPassword(
-      { hashing, inTenant: (work) => withTenant(db, tenant.tenant_id, work) },
-      { email: normaliseEmail(email), password },
-    );
+    const { tenant_id } = tenant;
+    const outcome = await attemptPassword(ctx, dependencies, { tenant_id, email, password });
     if (!outcome.ok) {
       const error = outcome.reason === 'wrong' ? 'wrong_credentials' : outcome.reason;
       await refuse({ error }, 401);
       return;
     }
-    const { user } = outcome;
+    const { user, device_secret } = outcome;
     const judgement =
       password.normalize('NFC') === chosen.normalize('NFC')
         ? { ok: false as const, reason: 'unchanged', advice: [] }
         : await judge(chosen, tenant, {
             user,
-            domains: await withTenant(db, tenant.tenant_id, listTenantDomains),
+            domains: await withTenant(db, tenant_id, listTenantDomains),
           });
     if (!judgement.ok) {
       await refuse({ refusal: judgement }, 400);
@@ -86,7 +84,11 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
       }
       // The answer waits for the commit, whatever page comes next.
       requestStore().wrote = true;
-      const mended = await mendCompromisedUser(await requestTx(), user.id, { from: user.password_hash, to });
+      const mended = await mendCompromisedUser(await requestTx(), user.id, {
+        from: user.password_hash,
+        to,
+        device: device_secret,
+      });
       if (mended) {
         await proceed(ctx, step, mended);
       } else {

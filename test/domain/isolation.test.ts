@@ -364,8 +364,8 @@ describe('what B has already [A-175]', () => {
     );
     const signIn = async (tenant_id: string) => {
       const outcome = await verifyUserPassword(
-        { hashing, inTenant: (work) => withTenant(fixture.db, tenant_id, work) },
-        { email: 'bob@example.test', password },
+        { hashing, inTenant: (work) => withTenant(fixture.db, tenant_id, work), now: new Date() },
+        { email: 'bob@example.test', password, device_secrets: [], ip: '192.0.2.1' },
       );
       return outcome.ok ? outcome.user : undefined;
     };
