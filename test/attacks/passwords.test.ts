@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import bcrypt from 'bcryptjs';
 import { withTenant } from '#src/database/tenant.ts';
 import { hashPassword, PasswordError } from '#src/domain/credentials/password-hash.ts';
@@ -26,6 +26,13 @@ afterAll(async () => {
   await node?.stop();
   await fixture?.drop();
 });
+
+// Otherwise what is refused here would be refused for the failures of the test before.
+beforeEach(() =>
+  runStatements(fixture.urls.superUrl, [
+    'update users set failed_login_attempts = 0, locked_until = null',
+  ]).then(() => {}),
+);
 
 const alice = 'alice@example.test';
 

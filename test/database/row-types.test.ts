@@ -37,6 +37,7 @@ const typeForms: Record<string, RegExp> = {
   text: /^(string\b(?!\[)|'[\w-]+')/,
   'text[]': /^string\[\]/,
   boolean: /^boolean\b/,
+  integer: /^number\b/,
   bytea: /^Buffer\b/,
   jsonb: /^JSONColumnType</,
   xid8: /^string\b/,
