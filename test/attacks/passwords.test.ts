@@ -5,6 +5,7 @@ import { hashPassword, PasswordError } from '#src/domain/credentials/password-ha
 import { putUser, setUserStatus } from '#src/domain/users/users.ts';
 import { call } from '#test/support/call.ts';
 import { comparable, expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
+import { forgetFailures } from '#test/support/failures.ts';
 import { createFixture, type Fixture, password } from '#test/support/fixture.ts';
 import { isSignedIn, type LoginForm, openLogin } from '#test/support/login-form.ts';
 import { runStatements } from '#test/support/postgres.ts';
@@ -27,12 +28,7 @@ afterAll(async () => {
   await fixture?.drop();
 });
 
-// Otherwise what is refused here would be refused for the failures of the test before.
-beforeEach(() =>
-  runStatements(fixture.urls.superUrl, [
-    'update users set failed_login_attempts = 0, locked_until = null',
-  ]).then(() => {}),
-);
+beforeEach(() => forgetFailures(fixture));
 
 const alice = 'alice@example.test';
 
