@@ -60,7 +60,7 @@ export async function reserveAttempt(
         exists (select from known_devices d where d.user_id = users.id) as has_devices
     )
     select reserved.*, device.id as device_id,
-      case when reserved.id is null then pg_logical_emit_message(true, 'tessera', 'attempt refused') end
+      case when reserved.id is null then pg_logical_emit_message(true, 'tessera', 'attempt refused') end as mark
     from (values (1)) as always
     left join reserved on true
     left join device on true`.execute(tx);
@@ -68,7 +68,7 @@ export async function reserveAttempt(
   if (id === null) {
     return undefined;
   }
-  const { pg_logical_emit_message: _, ...user } = { id, ...rest };
+  const { mark: _, ...user } = { id, ...rest };
   const attempt = { user, device_id, has_devices, failures, last_login_at };
   if (device_id === null) {
     return { ...attempt, turn: strangerTurn };
@@ -84,8 +84,7 @@ export async function reserveAttempt(
   return undefined;
 }
 
-type ReservedRow = { id: string | null; pg_logical_emit_message: null } & Omit<Attempt, 'user'> &
-  Omit<Attempt['user'], 'id'>;
+type ReservedRow = { id: string | null; mark: null } & Omit<Attempt, 'user'> & Omit<Attempt['user'], 'id'>;
 
 /** Gives the number of the failure; undefined when the device has to wait. */
 async function reserveOnDevice(tx: TenantTx, id: string, now: Date): Promise<number | undefined> {

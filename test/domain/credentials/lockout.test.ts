@@ -2,7 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { lockoutPolicy } from '#src/domain/credentials/lockout-policy.ts';
 import type { PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { writeUsers } from '#src/domain/users/import/write-users.ts';
-import { mendCompromisedUser, putUser, replacePasswordHash, setUserStatus } from '#src/domain/users/users.ts';
+import {
+  mendCompromisedUser,
+  putUser,
+  replacePasswordHash,
+  setUserStatus,
+  userColumns,
+} from '#src/domain/users/users.ts';
 import { HashingBusyError } from '#src/lib/hashing-queue.ts';
 import { email, ip, makeGuesses, right } from './guesses.ts';
 
@@ -74,6 +80,13 @@ describe('the waits after wrong passwords', () => {
       last_login_ip: ip,
     });
     expect(await guesses.attempt(right)).toMatchObject({ ok: true, failures_before: 0 });
+  });
+
+  test('leave nothing of themselves in the user that a right password gives', async () => {
+    const outcome = await guesses.attempt(right);
+    expect(Object.keys(outcome.ok ? outcome.user : {}).sort()).toEqual(
+      [...userColumns, 'password_hash', 'roles'].sort(),
+    );
   });
 
   test('are of one user: another one of the tenant signs in', async () => {
