@@ -6,7 +6,7 @@ revoke all on all tables in schema public from :runtime_role;
 do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$;
 grant usage on schema public to :runtime_role;
 grant select, insert, update, delete on
-  tenants, directory, tenant_domains, config_changes, roles, users, user_roles,
+  tenants, directory, tenant_domains, config_changes, roles, users, user_roles, known_devices,
   clients, client_secrets, resource_servers, signing_keys, server_secrets, protocol_store, rate_limits
   to :runtime_role;
 grant select on schema_migrations to :runtime_role;

@@ -86,6 +86,26 @@ CREATE POLICY by_presented_key ON directory FOR SELECT USING (key_hash = (( SELE
 CREATE POLICY tenant_isolation ON directory FOR ALL USING (tenant_id = (( SELECT NULLIF(current_setting('app.current_tenant_id'::text, true), ''::text)::uuid AS "nullif"))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 GRANT DELETE, INSERT, SELECT, UPDATE ON directory TO tessera;
 
+CREATE TABLE known_devices (
+  tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  user_id uuid NOT NULL,
+  secret_hash bytea NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  last_seen_at timestamp with time zone NOT NULL,
+  failed_login_attempts integer DEFAULT 0 NOT NULL,
+  locked_until timestamp with time zone,
+  CONSTRAINT known_devices_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT known_devices_tenant_id_user_id_secret_hash_key UNIQUE (tenant_id, user_id, secret_hash),
+  CONSTRAINT known_devices_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES users(tenant_id, id) ON DELETE CASCADE,
+  CONSTRAINT known_devices_failed_login_attempts_check CHECK (failed_login_attempts >= 0),
+  CONSTRAINT known_devices_secret_hash_check CHECK (octet_length(secret_hash) = 32)
+);
+ALTER TABLE known_devices ENABLE ROW LEVEL SECURITY;
+ALTER TABLE known_devices FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON known_devices FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
+GRANT DELETE, INSERT, SELECT, UPDATE ON known_devices TO tessera;
+
 CREATE TABLE protocol_store (
   tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
   key bytea NOT NULL,
@@ -251,17 +271,24 @@ CREATE TABLE users (
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL,
   sessions_valid_from timestamp with time zone,
+  failed_login_attempts integer DEFAULT 0 NOT NULL,
+  failed_device_attempts integer DEFAULT 0 NOT NULL,
+  locked_until timestamp with time zone,
+  last_login_at timestamp with time zone,
+  last_login_ip text,
   password_compromised boolean DEFAULT false NOT NULL,
   CONSTRAINT users_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT users_tenant_id_email_key UNIQUE (tenant_id, email),
   CONSTRAINT users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE,
   CONSTRAINT users_active_check CHECK (status <> 'active'::text OR NOT password_compromised),
+  CONSTRAINT users_check CHECK (failed_device_attempts >= 0 AND failed_device_attempts <= failed_login_attempts),
   CONSTRAINT users_email_check CHECK (email = lower(email)),
   CONSTRAINT users_erased_check CHECK (
 CASE
     WHEN status = 'erased'::text THEN email = (('erased-'::text || id) || '@erased.invalid'::text) AND NOT email_verified AND name IS NULL AND password_hash IS NULL AND NOT password_compromised
     ELSE email !~~ '%@erased.invalid'::text
 END),
+  CONSTRAINT users_failed_login_attempts_check CHECK (failed_login_attempts >= 0),
   CONSTRAINT users_invited_check CHECK (status <> 'invited'::text OR password_hash IS NULL),
   CONSTRAINT users_status_check CHECK (status = ANY (ARRAY['invited'::text, 'active'::text, 'disabled'::text, 'compromised'::text, 'erased'::text]))
 );

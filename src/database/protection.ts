@@ -109,6 +109,7 @@ const sampleRows = (slug: string) => [
   `insert into roles (name) values ('probe')`,
   `insert into users (email) values ('probe@${slug}.invalid')`,
   `insert into user_roles (user_id, role_name) select id, 'probe' from users`,
+  `insert into known_devices (user_id, secret_hash, created_at, last_seen_at) select id, sha256('probe'), now(), now() from users`,
   `insert into clients (client_id, client_name, grant_types, token_endpoint_auth_method) values ('${slug}', 'Probe', '{}', 'none')`,
   `insert into client_secrets (client_id, secret_hash) values ('${slug}', sha256('probe'))`,
   `insert into resource_servers (identifier, name) values ('https://${slug}.invalid', 'Probe')`,

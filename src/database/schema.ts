@@ -61,6 +61,22 @@ export interface UsersTable {
   updated_at: Timestamp;
   sessions_valid_from: NullableTimestamp;
   password_compromised: Generated<boolean>;
+  failed_login_attempts: Generated<number>;
+  failed_device_attempts: Generated<number>;
+  locked_until: NullableTimestamp;
+  last_login_at: NullableTimestamp;
+  last_login_ip: string | null;
+}
+
+export interface KnownDevicesTable {
+  tenant_id: TenantId;
+  id: Generated<string>;
+  user_id: string;
+  secret_hash: Buffer;
+  created_at: ColumnType<Date, Date | string, never>;
+  last_seen_at: ColumnType<Date, Date | string, Date | string>;
+  failed_login_attempts: Generated<number>;
+  locked_until: NullableTimestamp;
 }
 
 export interface UserRolesTable {
@@ -167,6 +183,7 @@ export interface Schema {
   roles: RolesTable;
   users: UsersTable;
   user_roles: UserRolesTable;
+  known_devices: KnownDevicesTable;
   clients: ClientsTable;
   client_secrets: ClientSecretsTable;
   resource_servers: ResourceServersTable;

@@ -7,6 +7,9 @@ export interface CookieNames {
   /** Whose session a sign-out is about to end, between its page and its confirmation. */
   logout: string;
   logoutOptions: CookieOptions;
+  /** What a browser is known by to the users of one tenant who signed in there before. */
+  device(tenant_id: string): string;
+  deviceOptions: CookieOptions & { maxAge: number };
   /** The session cookie of one tenant; several live side by side in one browser. */
   session(tenant_id: string | undefined): string;
   /** The tenants that this browser holds a session cookie of. */
@@ -21,8 +24,11 @@ interface CookieOptions {
   signed: true;
 }
 
+/** As long as browsers keep a cookie. Milliseconds. */
+const deviceMs = 400 * 24 * 3_600_000;
+
 /**
- * Over https a session cookie is `__Host-`, which no sibling domain can set; those with a path are `__Secure-`. Plain http
+ * Over https a cookie of the whole site is `__Host-`, which no sibling domain can set; those with a path are `__Secure-`. Plain http
  * (development on localhost) has neither.
  */
 export function makeCookies(issuer: string): CookieNames & { options: CookieOptions } {
@@ -36,6 +42,8 @@ export function makeCookies(issuer: string): CookieNames & { options: CookieOpti
     options,
     logout: `${host}logout`,
     logoutOptions: options,
+    device: (tenant_id) => `${host}device-${tenant_id}`,
+    deviceOptions: { ...options, maxAge: deviceMs },
     session: (tenant_id) => (tenant_id === undefined ? session : `${session}-${tenant_id}`),
     sessionTenants: (header) =>
       header

@@ -1,9 +1,5 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
-import { withTenant } from '#src/database/tenant.ts';
-import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
-import { normaliseEmail } from '#src/lib/email.ts';
-import { requestInfo } from '#src/lib/request-info.ts';
 import { clientMembers } from '#src/oidc/client-metadata.ts';
 import { pageContext, presentClient } from '#src/oidc/pages.ts';
 import { answerTooManyRequests } from '#src/oidc/too-many-requests.ts';
@@ -11,6 +7,7 @@ import { type LoginProps, loginPage } from '#views/pages/login.ts';
 import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
 import type { PageDependencies } from './pages.ts';
+import { attemptPassword } from './password-attempt.ts';
 import { proceed } from './sign-in-steps.ts';
 
 /** `/login/:uid`: e-mail and password, in the tenant that the request was found to be of. */
@@ -26,7 +23,6 @@ export function login(router: Router, dependencies: PageDependencies): void {
 
 /** Looks at the step, lets go of the database while the password is hashed, and then goes on once. */
 async function signIn(ctx: Context, dependencies: PageDependencies) {
-  const { db, hashing, limits } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
   const kept = email ? { email } : {};
@@ -41,30 +37,17 @@ async function signIn(ctx: Context, dependencies: PageDependencies) {
     await refuse('missing', 400);
     return;
   }
-  const attempt = await limits.reserveSignIn({ tenant_id, account: email, ip: requestInfo(ctx.req).ip });
-  if (!attempt.ok) {
-    answerTooManyRequests(ctx, attempt, { tenant, back: `/login/${interaction.uid}` });
-    return;
-  }
   const enter = async () => {
-    const outcome = await verifyUserPassword(
-      { hashing, inTenant: (work) => withTenant(db, tenant_id, work) },
-      { email: normaliseEmail(email), password },
-    );
+    const outcome = await attemptPassword(ctx, dependencies, { tenant_id, email, password });
     if (outcome.ok) {
-      await attempt.succeeded();
       await inStep((step) => proceed(ctx, step, outcome.user));
+    } else if (outcome.reason === 'limited') {
+      answerTooManyRequests(ctx, outcome.refusal, { tenant, back: `/login/${interaction.uid}` });
     } else {
       await refuse(outcome.reason === 'wrong' ? 'wrong_credentials' : outcome.reason, 401);
     }
   };
-  // What could not be looked at was no failure.
-  const enterOrRelease = () =>
-    enter().catch(async (error) => {
-      await attempt.release();
-      throw error;
-    });
-  await unlessBusy(ctx, enterOrRelease, () => refuse('busy', 503));
+  await unlessBusy(ctx, enter, () => refuse('busy', 503));
 }
 
 function render(

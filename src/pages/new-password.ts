@@ -3,11 +3,9 @@ import type { Context } from 'koa';
 import { withTenant } from '#src/database/tenant.ts';
 import { listContextWords } from '#src/domain/credentials/password-context.ts';
 import { judgePassword, passwordRule } from '#src/domain/credentials/password-policy.ts';
-import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { listTenantDomains, type Tenant } from '#src/domain/tenants/tenants.ts';
 import { mendCompromisedUser } from '#src/domain/users/users.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
-import { requestInfo } from '#src/lib/request-info.ts';
 import { pageContext } from '#src/oidc/pages.ts';
 import { requestStore, requestTx } from '#src/oidc/request-store.ts';
 import { answerTooManyRequests } from '#src/oidc/too-many-requests.ts';
@@ -18,6 +16,7 @@ import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
 import { renderNewPassword } from './new-password-form.ts';
 import type { PageDependencies } from './pages.ts';
+import { attemptPassword } from './password-attempt.ts';
 import { proceed } from './sign-in-steps.ts';
 
 /** `/login/:uid/password`: a new password for a compromised user, who has to know the current one. */
@@ -35,7 +34,7 @@ type Problem = Pick<NewPasswordProps, 'error' | 'refusal'>;
 
 /** Looks at the step, lets go of the database while passwords are judged and hashed, and then changes everything at once. */
 async function choose(ctx: Context, dependencies: PageDependencies): Promise<void> {
-  const { db, hashing, limits } = dependencies.services;
+  const { db, hashing } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
   const chosen = field(ctx, 'new_password');
@@ -59,33 +58,25 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
     await refuse({ error: 'missing' }, 400);
     return;
   }
-  const attempt = await limits.reserveSignIn({
-    tenant_id: tenant.tenant_id,
-    account: email,
-    ip: requestInfo(ctx.req).ip,
-  });
-  if (!attempt.ok) {
-    answerTooManyRequests(ctx, attempt, { tenant, back: `/login/${interaction.uid}/password` });
-    return;
-  }
   const change = async () => {
-    const outcome = await verifyUserPassword(
-      { hashing, inTenant: (work) => withTenant(db, tenant.tenant_id, work) },
-      { email: normaliseEmail(email), password },
-    );
+    const { tenant_id } = tenant;
+    const outcome = await attemptPassword(ctx, dependencies, { tenant_id, email, password });
+    if (!outcome.ok && outcome.reason === 'limited') {
+      answerTooManyRequests(ctx, outcome.refusal, { tenant, back: `/login/${interaction.uid}/password` });
+      return;
+    }
     if (!outcome.ok) {
       const error = outcome.reason === 'wrong' ? 'wrong_credentials' : outcome.reason;
       await refuse({ error }, 401);
       return;
     }
-    await attempt.succeeded();
-    const { user } = outcome;
+    const { user, device_secret } = outcome;
     const judgement =
       password.normalize('NFC') === chosen.normalize('NFC')
         ? { ok: false as const, reason: 'unchanged', advice: [] }
         : await judge(chosen, tenant, {
             user,
-            domains: await withTenant(db, tenant.tenant_id, listTenantDomains),
+            domains: await withTenant(db, tenant_id, listTenantDomains),
           });
     if (!judgement.ok) {
       await refuse({ refusal: judgement }, 400);
@@ -98,7 +89,11 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
       }
       // The answer waits for the commit, whatever page comes next.
       requestStore().wrote = true;
-      const mended = await mendCompromisedUser(await requestTx(), user.id, { from: user.password_hash, to });
+      const mended = await mendCompromisedUser(await requestTx(), user.id, {
+        from: user.password_hash,
+        to,
+        device: device_secret,
+      });
       if (mended) {
         await proceed(ctx, step, mended);
       } else {
@@ -108,13 +103,7 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
       }
     });
   };
-  // What could not be looked at was no failure.
-  const changeOrRelease = () =>
-    change().catch(async (error) => {
-      await attempt.release();
-      throw error;
-    });
-  await unlessBusy(ctx, changeOrRelease, () => refuse({ error: 'busy' }, 503));
+  await unlessBusy(ctx, change, () => refuse({ error: 'busy' }, 503));
 }
 
 /** Says what would be said of the password typed so far. Asks nothing of the database that the visitor did not type. */

@@ -81,6 +81,7 @@ test('over https every cookie is Secure and carries the prefix that its path all
     ),
   );
   expect([...names].sort()).toEqual([
+    '__Host-device-TENANT',
     '__Host-logout',
     '__Host-session-TENANT',
     '__Secure-interaction',

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { withTenant } from '#src/database/tenant.ts';
 import { hashPassword, PasswordError } from '#src/domain/credentials/password-hash.ts';
 import { putUser } from '#src/domain/users/users.ts';
 import { basic, call } from '#test/support/call.ts';
 import { expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
+import { forgetFailures } from '#test/support/failures.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
 import { isSignedIn, type LoginForm, openLogin } from '#test/support/login-form.ts';
 import { type Node, startNode } from '#test/support/server.ts';
@@ -24,6 +25,7 @@ afterAll(async () => {
   await node?.stop();
   await fixture?.drop();
 });
+beforeEach(() => forgetFailures(fixture));
 
 const alice = 'alice@example.test';
 

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import bcrypt from 'bcryptjs';
 import { withTenant } from '#src/database/tenant.ts';
 import { hashPassword, PasswordError } from '#src/domain/credentials/password-hash.ts';
 import { putUser } from '#src/domain/users/users.ts';
 import { call } from '#test/support/call.ts';
 import { comparable, expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
+import { forgetFailures } from '#test/support/failures.ts';
 import { createFixture, type Fixture, password } from '#test/support/fixture.ts';
 import { isSignedIn, type LoginForm, openLogin } from '#test/support/login-form.ts';
 import { runStatements } from '#test/support/postgres.ts';
@@ -26,6 +27,8 @@ afterAll(async () => {
   await node?.stop();
   await fixture?.drop();
 });
+
+beforeEach(() => forgetFailures(fixture));
 
 const alice = 'alice@example.test';
 

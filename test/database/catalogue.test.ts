@@ -184,6 +184,8 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
       `insert into users (tenant_id, email) select tenant_id, 'user' || n || '@example.test' from tenants, generate_series(1, 100) as n`,
       `insert into roles (tenant_id, name) select tenant_id, 'role' || n from tenants, generate_series(1, 20) as n`,
       `insert into user_roles (tenant_id, user_id, role_name) select tenant_id, id, 'role1' from users`,
+      `insert into known_devices (tenant_id, user_id, secret_hash, created_at, last_seen_at)
+        select tenant_id, id, sha256(id::text::bytea), now(), now() from users`,
       `insert into tenant_domains (tenant_id, domain) select tenant_id, slug || '.test' from tenants`,
       `insert into clients (tenant_id, client_id, client_name, grant_types, token_endpoint_auth_method)
       select tenant_id, slug || '-' || n, 'Client', '{}', 'none' from tenants, generate_series(1, 20) as n`,
@@ -227,6 +229,7 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
     'roles',
     'users',
     'user_roles',
+    'known_devices',
     'clients',
     'client_secrets',
     'resource_servers',

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { migrate } from '#src/database/migrate.ts';
 import { tablesWithoutTenant } from '#src/database/protection-rules.ts';
 import { withTenant } from '#src/database/tenant.ts';
+import { rememberDevice } from '#src/domain/credentials/known-devices.ts';
 import { createFixture, type Fixture } from '#test/support/fixture.ts';
 import { runStatements } from '#test/support/postgres.ts';
 
@@ -39,6 +40,8 @@ beforeAll(async () => {
         .values({ kid: 'kid', alg: 'ES256', public_jwk: '{}', sealed_private_jwk: sealed })
         .execute();
       await tx.insertInto('resource_servers').values({ identifier: 'https://api', name: key }).execute();
+      const { bob } = fixture[tenant_id === acme ? 'acme' : 'globex'].users;
+      await rememberDevice(tx, bob, { known: [] }, new Date());
     });
   }
   attacker = new pg.Client({ connectionString: fixture.urls.runtimeUrl });

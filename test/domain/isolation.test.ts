@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { type ClientInput, putClient } from '#src/domain/clients/clients.ts';
+import { rememberDevice } from '#src/domain/credentials/known-devices.ts';
 import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
@@ -15,30 +16,7 @@ import { findUser, findUserByEmail, putUser } from '#src/domain/users/users.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { makeMasterKeyText, parseMasterKeys } from '#src/lib/master-key.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
-
-/** What an attacker in tenant A holds of tenant B: every name and id of it. */
-interface OfB {
-  tenant_id: string;
-  slug: string;
-  domain: string;
-  user_id: string;
-  /** Of that user, who is compromised. */
-  password_hash: string;
-  email: string;
-  role: string;
-  /** A role that A will not happen to make, too. */
-  other_role: string;
-  client_id: string;
-  identifier: string;
-}
-
-interface Call {
-  args: unknown[];
-  /** What comes back; nothing said: whatever it is, it holds nothing of B. */
-  gives?: unknown;
-  /** The SQLSTATE of the refusal. */
-  refused?: string;
-}
+import { type Call, credentialCalls, type OfB } from './isolation-calls.ts';
 
 const masterKeys = (() => {
   const parsed = parseMasterKeys(makeMasterKeyText('test'));
@@ -71,6 +49,7 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'clients/clients.ts setClientStatus': ({ client_id }) => [{ args: [client_id, 'disabled'], gives: false }],
   'configuration/state.ts lockUsers': ({ email }) => [{ args: [[email]], gives: undefined }],
   'configuration/state.ts readTenantState': ({ email }) => [{ args: [] }, { args: [[email]] }],
+  ...credentialCalls,
   'keys/server-secrets.ts ensureServerSecrets': () => [{ args: [masterKeys] }],
   'keys/server-secrets.ts lockKeys': () => [{ args: [], gives: undefined }],
   'keys/signing-keys.ts ensureSigningKeys': () => [{ args: [masterKeys, new Date()], gives: undefined }],
@@ -161,6 +140,11 @@ beforeAll(async () => {
     other_role: 'of-b-alone',
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
+    ...(await withTenant(fixture.db, fixture.globex.tenant_id, async (tx) => {
+      const device_secret = await rememberDevice(tx, fixture.globex.users.bob, { known: [] }, new Date());
+      const [device] = await tx.selectFrom('known_devices').select('id').execute();
+      return { device_secret, device_id: device!.id };
+    })),
   };
   // One after the other: both make keys under one lock, whose wait is short.
   for (const tenant of ['acme', 'globex'] as const) {
@@ -371,8 +355,8 @@ describe('what B has already [A-175]', () => {
     );
     const signIn = async (tenant_id: string) => {
       const outcome = await verifyUserPassword(
-        { hashing, inTenant: (work) => withTenant(fixture.db, tenant_id, work) },
-        { email: 'bob@example.test', password },
+        { hashing, inTenant: (work) => withTenant(fixture.db, tenant_id, work), now: new Date() },
+        { email: 'bob@example.test', password, device_secrets: [], ip: '192.0.2.1' },
       );
       return outcome.ok ? outcome.user : undefined;
     };

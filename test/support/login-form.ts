@@ -10,10 +10,17 @@ export interface LoginForm {
   sendRaw(body: string): Promise<Page>;
 }
 
-/** A sign-in page that waits for its form, of a new browser. */
-export async function openLogin(issuer: string, client_id = 'acme-web'): Promise<LoginForm> {
-  const agent = makeUserAgent();
-  const { url } = await authorize(await discover(issuer, client_id));
+/** A sign-in page that waits for its form: of a new browser, or of one that may have signed in before. */
+export async function openLogin(
+  issuer: string,
+  client_id = 'acme-web',
+  { agent: given, parameters }: { agent?: UserAgent; parameters?: Record<string, string> } = {},
+): Promise<LoginForm> {
+  const agent = given ?? makeUserAgent();
+  const { url } = await authorize(await discover(issuer, client_id), {
+    ...(given ? { prompt: 'login' } : {}),
+    ...parameters,
+  });
   const page = await agent.follow(await agent.get(url.href));
   const { action, fields } = readForms(page.body)[0]!;
   const target = new URL(action, page.url).href;

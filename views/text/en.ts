@@ -20,7 +20,8 @@ export const en = {
     cancel: 'Cancel and return to {client}',
     switch_workspace: 'Use a different workspace',
     errors: {
-      wrong_credentials: 'That email and password do not go together. Check both and try again.',
+      wrong_credentials:
+        'That email and password do not go together. Check both and try again. After several wrong passwords, sign-in to an account pauses for a while, but still works from a device that was used for it before.',
       expired: 'This page was open for too long. Please sign in again.',
       missing: 'Enter your email and your password.',
       missing_password: 'Enter your password.',

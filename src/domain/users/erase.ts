@@ -13,6 +13,7 @@ type PersonalTable = {
  */
 const removedRows: Record<PersonalTable, true> = {
   user_roles: true,
+  known_devices: true,
   protocol_store: true,
 };
 
@@ -28,7 +29,12 @@ const emptied = {
   name: null,
   password_hash: null,
   password_compromised: false,
-} satisfies { [Column in Exclude<keyof UsersTable, KeptColumn | 'email'>]: null | false };
+  failed_login_attempts: 0,
+  failed_device_attempts: 0,
+  locked_until: null,
+  last_login_at: null,
+  last_login_ip: null,
+} satisfies { [Column in Exclude<keyof UsersTable, KeptColumn | 'email'>]: null | false | 0 };
 
 /**
  * Makes the user a row without a person, and removes all that belongs to it. The row comes first: whoever changes it at the same

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { TenantTx } from '#src/database/tenant.ts';
+import { forgetKnownDevices } from '#src/domain/credentials/known-devices.ts';
 import type { UserStatus, WantedStatus } from './life-cycle.ts';
 
 export interface User {
@@ -31,11 +32,16 @@ export function readStoredUser({ updated_at, sessions_valid_from, ...user }: Sto
   };
 }
 
-const rolesOfUser = sql<string[]>`array(
+/** Of a user whose password nobody has tried in vain: a right one, or another one, makes it so. */
+export const noFailures = { failed_login_attempts: 0, failed_device_attempts: 0, locked_until: null };
+
+/** The names of the roles of a row of `users`. */
+export const rolesOfUser = sql<string[]>`array(
   select role_name from user_roles where user_roles.user_id = users.id order by role_name
 )`.as('roles');
 
-const columns = [
+/** What `User` is read from. */
+export const userColumns = [
   'id',
   'email',
   'email_verified',
@@ -47,14 +53,19 @@ const columns = [
 
 /** The user of this id in the tenant, whatever the status. */
 export async function findUser(tx: TenantTx, id: string): Promise<User | undefined> {
-  return tx.selectFrom('users').select(columns).select(rolesOfUser).where('id', '=', id).executeTakeFirst();
+  return tx
+    .selectFrom('users')
+    .select(userColumns)
+    .select(rolesOfUser)
+    .where('id', '=', id)
+    .executeTakeFirst();
 }
 
 /** The user of this normalised address with the stored hash, to check a password against. */
 export async function findUserByEmail(tx: TenantTx, email: string): Promise<UserWithHash | undefined> {
   return tx
     .selectFrom('users')
-    .select([...columns, 'password_hash'])
+    .select([...userColumns, 'password_hash'])
     .select(rolesOfUser)
     .where('email', '=', email)
     .executeTakeFirst();
@@ -73,8 +84,8 @@ export interface UserInput {
 }
 
 /**
- * Creates the user or makes an existing one the same; roles must exist in the tenant. Gives the id. Throws when the life of the
- * user does not lead to the status.
+ * Creates the user or makes an existing one the same; roles must exist in the tenant. Gives the id. A new password lifts the
+ * lock of the old one, and no device is known any more. Throws when the life of the user does not lead to the status.
  */
 export async function putUser(
   tx: TenantTx,
@@ -82,7 +93,7 @@ export async function putUser(
 ): Promise<string> {
   const change = {
     ...user,
-    ...(password_hash === undefined ? {} : { password_hash, password_compromised: false }),
+    ...(password_hash === undefined ? {} : { password_hash, password_compromised: false, ...noFailures }),
     ...(status === undefined ? {} : { status }),
   };
   const { id } = await tx
@@ -93,6 +104,9 @@ export async function putUser(
     )
     .returning('id')
     .executeTakeFirstOrThrow();
+  if (password_hash !== undefined) {
+    await forgetKnownDevices(tx, id);
+  }
   await tx.deleteFrom('user_roles').where('user_id', '=', id).execute();
   if (roles.length) {
     await tx
@@ -119,21 +133,32 @@ export async function replacePasswordHash(
 }
 
 /**
- * Gives a compromised user the hash of a new password, and makes the user active. Undefined, and nothing is changed, when the
- * user is not compromised any more or the stored hash is not `from`.
+ * Gives a compromised user the hash of a new password, and makes the user active. The lock of the old one is lifted, and of the
+ * known devices only the one with the secret `device` stays. Undefined, and nothing is changed, when the user is not compromised
+ * any more or the stored hash is not `from`.
  */
 export async function mendCompromisedUser(
   tx: TenantTx,
   id: string,
-  { from, to }: { from: string; to: string },
+  { from, to, device }: { from: string; to: string; device?: string | undefined },
 ): Promise<User | undefined> {
-  return tx
+  const mended = await tx
     .updateTable('users')
-    .set({ password_hash: to, password_compromised: false, status: 'active', updated_at: new Date() })
+    .set({
+      password_hash: to,
+      password_compromised: false,
+      status: 'active',
+      updated_at: new Date(),
+      ...noFailures,
+    })
     .where('id', '=', id)
     .where('status', '=', 'compromised')
     .where('password_hash', '=', from)
-    .returning(columns)
+    .returning(userColumns)
     .returning(rolesOfUser)
     .executeTakeFirst();
+  if (mended) {
+    await forgetKnownDevices(tx, id, { except: device });
+  }
+  return mended;
 }

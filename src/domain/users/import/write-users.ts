@@ -127,10 +127,15 @@ async function updateUsers(tx: TenantTx, users: readonly WantedUser[]): Promise<
   if (users.length === 0) {
     return;
   }
+  // Another hash is that of another password: nobody has tried it in vain, and no device is known with it.
+  const changed = sql`users.password_hash is distinct from wanted.password_hash`;
   await sql`
     update users
     set name = wanted.name, email_verified = wanted.email_verified, password_hash = wanted.password_hash,
-      status = wanted.status, password_compromised = wanted.password_compromised, updated_at = now()
+      status = wanted.status, password_compromised = wanted.password_compromised, updated_at = now(),
+      failed_login_attempts = case when ${changed} then 0 else failed_login_attempts end,
+      failed_device_attempts = case when ${changed} then 0 else failed_device_attempts end,
+      locked_until = case when ${changed} then null else locked_until end
     from unnest(
       ${users.map(({ stored }) => stored!.id)}::uuid[],
       ${users.map(({ name }) => name)}::text[],
@@ -140,6 +145,10 @@ async function updateUsers(tx: TenantTx, users: readonly WantedUser[]): Promise<
       ${users.map(({ password_compromised }) => password_compromised)}::boolean[]
     ) as wanted (id, name, email_verified, password_hash, status, password_compromised)
     where users.id = wanted.id`.execute(tx);
+  const ids = users
+    .filter(({ stored, password_hash }) => stored!.password_hash !== password_hash)
+    .map(({ stored }) => stored!.id);
+  await sql`delete from known_devices where user_id = any(${ids})`.execute(tx);
 }
 
 type RoleOfUser = readonly [user_id: string, role_name: string];
