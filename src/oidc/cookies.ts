@@ -4,6 +4,7 @@ import { isTenantId } from '#src/database/tenant.ts';
 
 export interface CookieNames {
   names: { session: string; interaction: string; resume: string };
+  options: CookieOptions;
   /** Whose session a sign-out is about to end, between its page and its confirmation. */
   logout: string;
   logoutOptions: CookieOptions;
@@ -31,7 +32,7 @@ const deviceMs = 400 * 24 * 3_600_000;
  * Over https a cookie of the whole site is `__Host-`, which no sibling domain can set; those with a path are `__Secure-`. Plain http
  * (development on localhost) has neither.
  */
-export function makeCookies(issuer: string): CookieNames & { options: CookieOptions } {
+export function makeCookies(issuer: string): CookieNames {
   const secure = issuer.startsWith('https:');
   const host = secure ? '__Host-' : '';
   const path = secure ? '__Secure-' : '';
@@ -57,7 +58,7 @@ export function makeCookies(issuer: string): CookieNames & { options: CookieOpti
 
 /** The library's cookie settings: signed with the newest key, verified with all. */
 export function cookieConfiguration(
-  { names, options }: ReturnType<typeof makeCookies>,
+  { names, options }: CookieNames,
   keys: Buffer[],
 ): Configuration['cookies'] {
   // Bytes would be made a key at every use, which costs several times the signature.

@@ -23,6 +23,14 @@ export interface RequestStore {
   readonly client_ip: string | undefined;
   /** Throws the answer when the client that the caller names may ask no more for now. */
   readonly admit: ((client: AdapterPayload) => void) | undefined;
+  /** Where the request comes from, where the caller is a browser. */
+  readonly browser: { ip: string; user_agent: string } | undefined;
+  /** The session that the browser's cookie named, and who was signed in there. */
+  session?: { accountId: string | undefined } | undefined;
+  /** The sign-in that this browser comes back with, and the session that it began in. */
+  signIn?: { uid: string; accountId: string } | undefined;
+  /** The identifier that a request at the same time has given that session. */
+  renewed?: string | undefined;
   /** Rows read ahead of the library's own read, by what it will ask with. */
   readonly ahead: Map<string, StoredRow>;
   /** The user of the row that was presented. */
@@ -55,6 +63,11 @@ export function requestTenantId(): string | undefined {
   return storage.getStore()?.tenant_id;
 }
 
+/** The tenant whose people the browser of this request is served for, when there is one. */
+export function browserTenantId(): string | undefined {
+  return storage.getStore()?.tenant?.tenant_id;
+}
+
 /** Fixes the tenant of this request; a request never changes its tenant. */
 export function setRequestTenant(tenant_id: string): void {
   const store = requestStore();
@@ -74,10 +87,12 @@ export async function runWithRequestStore<T>(
     lock,
     client_ip,
     admit,
+    browser,
   }: {
     lock: boolean;
     client_ip?: string | undefined;
     admit?: RequestStore['admit'];
+    browser?: RequestStore['browser'];
   },
   work: (store: RequestStore) => Promise<{ result: T; keep: boolean }>,
 ): Promise<T> {
@@ -86,6 +101,7 @@ export async function runWithRequestStore<T>(
     lock,
     client_ip,
     admit,
+    browser,
     ahead: new Map(),
     held: new Set(),
     unsent: [],

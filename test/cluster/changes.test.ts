@@ -10,7 +10,7 @@ import { createFixture, type Fixture, resource, secretOf } from '#test/support/f
 import { authorize, completeFlow } from '#test/support/flow.ts';
 import { type Answer, basic, cookiesOf, outcome, type RawRequest, race } from '#test/support/race.ts';
 import { type Cluster, startCluster } from '#test/support/server.ts';
-import { makeUserAgent, type UserAgent } from '#test/support/user-agent.ts';
+import { makeUserAgent, readForms, type UserAgent } from '#test/support/user-agent.ts';
 
 let fixture: Fixture;
 let cluster: Cluster;
@@ -118,4 +118,37 @@ describe('a change bites on both nodes, which had cached what was before [G-13, 
     // The neighbour goes on.
     expect(await askBoth(machineToken('acme-m2m'))).toEqual(['200', '200']);
   });
+});
+
+test('a session that is ended on one node is refused on both at once, with all that it gave out [A-129, G-13]', async () => {
+  const agent = makeUserAgent();
+  const { config, tokens } = await completeFlow(cluster.issuer, 'acme-web', { agent });
+  const parameters = { resource: undefined, scope: 'openid' };
+  const { access_token } = (await completeFlow(cluster.issuer, 'acme-web', { agent, parameters })).tokens;
+  const userinfo: RawRequest = {
+    path: '/userinfo',
+    headers: { accept: 'application/json', authorization: `Bearer ${access_token}` },
+  };
+  expect(await askBoth(userinfo)).toEqual(['200', '200']);
+  expect(await askBoth(await silent(agent, config))).toEqual(['303 code', '303 code']);
+
+  // The sign-out is confirmed on one node; the other one is asked right after its answer.
+  const url = `${cluster.issuer}/logout?client_id=acme-web`;
+  const page = await agent.get(url);
+  const { action, fields } = readForms(page.body)[0]!;
+  const confirm = new URL(action, url);
+  const silently = await silent(agent, config);
+  const [first] = cluster.nodes;
+  const [answer] = await race({ issuer: cluster.issuer, nodes: [first!] }, [
+    {
+      path: confirm.pathname,
+      headers: await cookiesOf(agent, confirm.href),
+      form: { ...fields, logout: 'yes' },
+    },
+  ]);
+  expect(answer!.status).toBe(303);
+  expect(await askBoth(userinfo)).toEqual(['401 invalid_token', '401 invalid_token']);
+  expect(await askBoth(silently)).toEqual(['303 login_required', '303 login_required']);
+  const denied = '400 invalid_grant';
+  expect(await askBoth(refresh('acme-web', tokens.refresh_token!))).toEqual([denied, denied]);
 });

@@ -15,6 +15,8 @@ export interface OfB {
   /** A device that the user is known on. */
   device_secret: string;
   device_id: string;
+  /** Of A. */
+  own_user_id: string;
 }
 
 export interface Call {
@@ -40,6 +42,9 @@ export const credentialCalls: Record<string, (b: OfB) => Call[]> = {
     { args: [user_id, { except: device_secret }], gives: undefined },
   ],
   'credentials/known-devices.ts hashDeviceSecret': ({ device_secret }) => [{ args: [device_secret] }],
+  'credentials/known-devices.ts isKnownDevice': ({ email, device_secret }) => [
+    { args: [{ email, device_secrets: [device_secret] }], gives: false },
+  ],
   'credentials/known-devices.ts rememberDevice': ({ user_id, device_secret }) => [
     { args: [user_id, { known: [device_secret] }, new Date()], refused: '23503' },
   ],

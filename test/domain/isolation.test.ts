@@ -15,6 +15,7 @@ import { putRole } from '#src/domain/users/roles.ts';
 import { findUser, findUserByEmail, putUser } from '#src/domain/users/users.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { makeMasterKeyText, parseMasterKeys } from '#src/lib/master-key.ts';
+import { addSessions, sessionCalls } from '#test/domain/sessions/isolation-fixture.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
 import { type Call, credentialCalls, type OfB } from './isolation-calls.ts';
 
@@ -62,6 +63,7 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'resource-servers/resource-servers.ts putResourceServer': ({ identifier }) => [
     { args: [{ identifier, name: 'Of A', scopes: [] }], gives: undefined },
   ],
+  ...sessionCalls,
   'tenants/tenants.ts createTenant': ({ slug }) => [
     { args: [{ slug, name: 'Of A' }], refused: conflict },
     { args: [{ slug: 'new', name: 'Of A' }], refused: conflict },
@@ -145,18 +147,13 @@ beforeAll(async () => {
       const [device] = await tx.selectFrom('known_devices').select('id').execute();
       return { device_secret, device_id: device!.id };
     })),
+    own_user_id: fixture.acme.users.bob,
   };
   // One after the other: both make keys under one lock, whose wait is short.
   for (const tenant of ['acme', 'globex'] as const) {
     await withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
       await ensureServerSecrets(tx, masterKeys);
       await ensureSigningKeys(tx, masterKeys, new Date());
-      const key = Buffer.from(`a session of ${tenant}`);
-      const expires_at = new Date(Date.now() + 60_000);
-      await tx
-        .insertInto('protocol_store')
-        .values({ key, model: 'Session', sealed_payload: key, expires_at })
-        .execute();
     });
   }
   await withTenant(fixture.db, b.tenant_id, async (tx) => {
@@ -177,6 +174,7 @@ beforeAll(async () => {
       .where('alg', '=', 'EdDSA')
       .execute();
   });
+  await addSessions(fixture);
   const ofB = await textsOf('=');
   const ofOthers = new Set(await textsOf('<>'));
   marks = ofB.filter((text) => text.length > 3 && !ofOthers.has(text));

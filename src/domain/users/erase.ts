@@ -14,6 +14,7 @@ type PersonalTable = {
 const removedRows: Record<PersonalTable, true> = {
   user_roles: true,
   known_devices: true,
+  sessions: true,
   protocol_store: true,
 };
 
