@@ -1,12 +1,16 @@
 import { createSecretKey } from 'node:crypto';
 import type { Configuration } from 'oidc-provider';
 import { isTenantId } from '#src/database/tenant.ts';
+import { ttl } from './ttl.ts';
 
 export interface CookieNames {
   names: { session: string; interaction: string; resume: string };
   /** Whose session a sign-out is about to end, between its page and its confirmation. */
   logout: string;
   logoutOptions: CookieOptions;
+  /** What binds a sign-in for our own account page to the browser that asked for it. */
+  account: string;
+  accountOptions: CookieOptions & { path: string; maxAge: number };
   /** The session cookie of one tenant; several live side by side in one browser. */
   session(tenant_id: string | undefined): string;
   /** The tenants that this browser holds a session cookie of. */
@@ -36,6 +40,9 @@ export function makeCookies(issuer: string): CookieNames & { options: CookieOpti
     options,
     logout: `${host}logout`,
     logoutOptions: options,
+    account: `${path}account`,
+    // As long as the sign-in may take.
+    accountOptions: { ...options, path: '/account', maxAge: ttl.Interaction * 1000 },
     session: (tenant_id) => (tenant_id === undefined ? session : `${session}-${tenant_id}`),
     sessionTenants: (header) =>
       header

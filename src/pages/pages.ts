@@ -2,6 +2,8 @@ import Router from '@koa/router';
 import type { Middleware } from 'koa';
 import type { LiveProvider } from '#src/oidc/live-provider.ts';
 import type { Services } from '#src/services.ts';
+import { account } from './account.ts';
+import { accountSignIn } from './account-sign-in.ts';
 import { consent } from './consent.ts';
 import { readForm } from './form-body.ts';
 import { login } from './login.ts';
@@ -17,8 +19,8 @@ export interface PageDependencies {
 export function makePages(dependencies: PageDependencies): Middleware[] {
   const router = new Router();
   // Repeated fields and nested names arrive as they are, and are refused where a text is expected.
-  router.use(['/login', '/consent', '/workspace'], readForm('16kb'));
-  for (const page of [login, newPassword, consent, workspace]) {
+  router.use(['/login', '/consent', '/workspace', '/account'], readForm('16kb'));
+  for (const page of [login, newPassword, consent, workspace, accountSignIn, account]) {
     page(router, dependencies);
   }
   return [router.routes() as Middleware, router.allowedMethods() as Middleware];
