@@ -22,21 +22,25 @@ export interface SignedIn {
   /** The session of this browser, among the person's sessions. */
   session_id: string;
   now: Date;
-  /** The token of the form that posts to this path. It is bound to this session. */
-  csrf(path: string): string;
+  /** The token of a form. It is bound to this session. */
+  csrf(form: AccountForm): string;
 }
+
+/** What a form of the account page does; its token does nothing else. */
+export type AccountForm = 'end' | 'end_others' | 'label';
 
 /**
  * Runs `work`, inside one transaction, for whoever is signed in in the tenant that the request or its only session cookie names.
- * Otherwise answers by itself: with the choice of the workspace, or by the way to sign in. Refuses with 403 a post that did not
- * come from this session's own form of this path.
+ * Otherwise answers by itself: with the choice of the workspace, or by the way to sign in. `form` is what a post does: refuses
+ * with 403 one that did not come from a form for that of this session.
  */
 export async function withSignedIn(
   ctx: Context,
   dependencies: PageDependencies,
   work: (signedIn: SignedIn) => Promise<void>,
+  form?: AccountForm,
 ): Promise<void> {
-  if (ctx.method === 'POST') {
+  if (form) {
     refuseOtherSites(ctx);
   }
   const tenants = await findTenants(ctx, dependencies);
@@ -46,7 +50,7 @@ export async function withSignedIn(
   } else if (tenant === undefined) {
     askToSignIn(ctx, dependencies, {});
   } else {
-    const refused = await runInTenant(ctx, dependencies, tenant, work);
+    const refused = await runInTenant(ctx, dependencies, tenant, { form, work });
     if (refused) {
       askToSignIn(ctx, dependencies, { tenant, ...refused });
     }
@@ -71,7 +75,7 @@ async function runInTenant(
   ctx: Context,
   { services, provider: live }: PageDependencies,
   tenant: Tenant,
-  work: (signedIn: SignedIn) => Promise<void>,
+  { form, work }: { form: AccountForm | undefined; work: (signedIn: SignedIn) => Promise<void> },
 ): Promise<{ again?: boolean; login_hint?: string } | undefined> {
   const provider = live.current();
   return runWithRequestStore(services.db, { lock: false }, async (store) => {
@@ -81,8 +85,8 @@ async function runInTenant(
     if (!session) {
       return { result: {}, keep: true };
     }
-    if (ctx.method === 'POST') {
-      checkCsrf(ctx, field(ctx, 'csrf'), tokensOf(provider, session, ctx.path));
+    if (form) {
+      checkCsrf(ctx, field(ctx, 'csrf'), tokensOf(provider, session, form));
       // The answer waits for the commit, whatever it is.
       requestStore().wrote = true;
     }
@@ -92,14 +96,14 @@ async function runInTenant(
     if (!session_id || now.getTime() / 1000 - session.signed_in_at > recentSignInSeconds) {
       return { result: { again: true, ...(user ? { login_hint: user.email } : {}) }, keep: true };
     }
-    const csrf = (path: string) => tokensOf(provider, session, path)[0]!;
+    const csrf = (form: AccountForm) => tokensOf(provider, session, form)[0]!;
     await work({ tenant, user, session_id, now, csrf });
     return { result: undefined, keep: true };
   });
 }
 
-function tokensOf(provider: Provider, { uid }: BrowserSession, path: string): string[] {
-  return csrfTokens(provider, `${path} ${uid}`);
+function tokensOf(provider: Provider, { uid }: BrowserSession, form: AccountForm): string[] {
+  return csrfTokens(provider, `account ${form} ${uid}`);
 }
 
 function renderChoice(ctx: Context, tenants: Tenant[]) {

@@ -7,7 +7,7 @@ import { pageContext } from '#src/oidc/pages.ts';
 import { requestTx } from '#src/oidc/request-store.ts';
 import { displayText } from '#views/components/names.ts';
 import { longestLabel, sessionsPage } from '#views/pages/sessions.ts';
-import { type SignedIn, withSignedIn } from './account-session.ts';
+import { type AccountForm, type SignedIn, withSignedIn } from './account-session.ts';
 import { accountPath, redirectTo } from './account-sign-in.ts';
 import { field } from './interaction.ts';
 import type { PageDependencies } from './pages.ts';
@@ -17,19 +17,23 @@ const sessions = '/account/sessions';
 
 /** `/account/sessions`: where a person is signed in, and the ways to end that. Each change goes back to the list. */
 export function account(router: Router, dependencies: PageDependencies): void {
-  const signedIn = (work: (ctx: Context, signedIn: SignedIn) => Promise<void>) => (ctx: Context) =>
-    withSignedIn(ctx, dependencies, (one) => work(ctx, one));
+  const signedIn =
+    (work: (ctx: Context, signedIn: SignedIn) => Promise<void>, form?: AccountForm) => (ctx: Context) =>
+      withSignedIn(ctx, dependencies, (one) => work(ctx, one), form);
 
   router.get('/account', (ctx) => redirectTo(ctx, `${sessions}${ctx.search}`));
   router.get(sessions, signedIn(showSessions));
-  router.post(`${sessions}/end-others`, signedIn(endOthers));
-  router.post(`${sessions}/:id/end`, signedIn(endOne));
-  router.post(`${sessions}/:id/label`, signedIn(label));
+  router.post(`${sessions}/end-others`, signedIn(endOthers, 'end_others'));
+  router.post(`${sessions}/:id/end`, signedIn(endOne, 'end'));
+  router.post(`${sessions}/:id/label`, signedIn(label, 'label'));
 }
 
 async function showSessions(ctx: Context, { tenant, user, session_id, now, csrf }: SignedIn) {
   const found = await listSessions(await requestTx(), user.id, now);
-  const form = (path: string) => ({ action: accountPath(path, tenant), csrf: csrf(path) });
+  const target = (form: AccountForm, path: string) => ({
+    action: accountPath(`${sessions}/${path}`, tenant),
+    csrf: csrf(form),
+  });
   const done = readDone(ctx.query, found, session_id);
   ctx.type = 'html';
   ctx.body = sessionsPage(pageContext(ctx, tenant), {
@@ -37,10 +41,10 @@ async function showSessions(ctx: Context, { tenant, user, session_id, now, csrf 
     sessions: found.map((session) => ({
       ...presentSession(session),
       current: session.id === session_id,
-      end: form(`${sessions}/${session.id}/end`),
-      rename: form(`${sessions}/${session.id}/label`),
+      end: target('end', `${session.id}/end`),
+      rename: target('label', `${session.id}/label`),
     })),
-    end_others: form(`${sessions}/end-others`),
+    end_others: target('end_others', 'end-others'),
     sign_out_href: accountPath('/logout', tenant),
     ...(done ? { done } : {}),
   });

@@ -192,7 +192,6 @@ dt { color: var(--quiet); font-size: .8125rem; }
 .device dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(12rem, 100%), 1fr)); gap: .75rem 1.5rem; }
 .device dd { font-size: .9375rem; }
 .acts { display: flex; flex-wrap: wrap; gap: .625rem; margin-top: 1.125rem; align-items: start; }
-.acts.whole { margin-top: 1.25rem; }
 .acts details[open] { flex-basis: 100%; }
 .small, summary { min-height: 2.5rem; padding: .4375rem 1rem; font-size: .9375rem; }
 summary {

@@ -66,11 +66,10 @@ function otherDevices(words: Words, props: SessionsProps, others: SessionProps[]
   const { sessions } = words;
   return html`<p class="quiet">${sessions.not_yours}</p>
 <ul class="devices">${others.map((session, index) => deviceCard(words, session, { id: `other-${index}`, ...props }))}</ul>
-<div class="acts whole">
+<div class="acts">
 ${asked(
-  sessions.end_others,
+  html`<summary>${sessions.end_others}</summary>`,
   html`<p>${others.length === 1 ? sessions.end_others_asks_one : fill(sessions.end_others_asks, { count: String(others.length) })}</p>
-${csrfField(props.end_others.csrf)}
 <button class="danger" type="submit">${sessions.end_others_submit}</button>`,
   props.end_others,
 )}
@@ -86,36 +85,33 @@ function deviceCard(
   const device = deviceName(words, session.device);
   const label = displayText(session.label ?? '', longestLabel);
   const title = label ? html`<bdi>${label}</bdi>` : device;
-  const heading = session.current ? html`<h2>${title}</h2>` : html`<h3>${title}</h3>`;
-  // Several buttons read the same: who hears them hears which device they are of.
-  const named = (words: string) => html`${words}<span class="spoken">: ${title}</span>`;
+  const heading = html` id="${id}-title"`;
+  const out = named(id, 'out');
 
   return html`<li class="device${session.current && ' here'}">
 <span class="tile">${deviceIcon(session.device)}</span>
-<div class="headline">${heading}${session.current && html`<span class="badge">${sessions.this_device}</span>`}${label && html`<p class="kind">${device}</p>`}</div>
+<div class="headline">${session.current ? html`<h2${heading}>${title}</h2><span class="badge">${sessions.this_device}</span>` : html`<h3${heading}>${title}</h3>`}${label && html`<p class="kind">${device}</p>`}</div>
 <div class="about">
 ${facts(words, session)}
 <div class="acts">
 ${
   session.current
-    ? html`<a class="secondary small" href="${webHref(sign_out_href)}">${named(sessions.end)}</a>`
+    ? html`<a class="secondary small"${out} href="${webHref(sign_out_href)}">${sessions.end}</a>`
     : asked(
-        named(sessions.end),
+        html`<summary${out}>${sessions.end}</summary>`,
         html`<p>${fill(sessions.end_asks, { device: title })}</p>
-${csrfField(session.end.csrf)}
-<button class="danger" type="submit">${named(sessions.end_submit)}</button>`,
+<button class="danger"${named(id, 'end')} type="submit">${sessions.end_submit}</button>`,
         session.end,
       )
 }
 ${asked(
-  named(label ? sessions.rename : sessions.name),
-  html`${csrfField(session.rename.csrf)}
-<div class="field">
+  html`<summary${named(id, 'name')}>${label ? sessions.rename : sessions.name}</summary>`,
+  html`<div class="field">
 <label for="${id}-label">${sessions.label}</label>
 <span class="hint" id="${id}-hint">${sessions.label_hint}</span>
 <input id="${id}-label" name="label" type="text" maxlength="${longestLabel}" autocomplete="off" value="${label}" aria-describedby="${id}-hint">
 </div>
-<button class="secondary small" type="submit">${named(sessions.label_submit)}</button>`,
+<button class="secondary small"${named(id, 'save')} type="submit">${sessions.label_submit}</button>`,
   session.rename,
 )}
 </div>
@@ -123,11 +119,17 @@ ${asked(
 </li>`;
 }
 
+/** Several buttons read the same: who hears them hears the device that they are of behind their words. */
+function named(id: string, act: string): Html {
+  return html` id="${id}-${act}" aria-labelledby="${id}-${act} ${id}-title"`;
+}
+
 /** A form that first has to be opened, which is how a change asks: without a script, and without another page. */
-function asked(summary: Html | string, fields: Html, { action }: FormTarget): Html {
+function asked(summary: Html, fields: Html, { action, csrf }: FormTarget): Html {
   return html`<details name="act">
-<summary>${summary}</summary>
+${summary}
 <form method="post" action="${action}">
+${csrfField(csrf)}
 ${fields}
 </form>
 </details>`;
