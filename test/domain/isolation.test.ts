@@ -59,6 +59,9 @@ const [conflict, noSuchRow] = ['23505', '23503'];
 
 /** How A calls each function of the domain with what it holds of B. A function without an entry fails the test. */
 const calls: Record<string, (b: OfB) => Call[]> = {
+  'clients/built-in-clients.ts ensureBuiltInClients': () => [
+    { args: ['https://of-a.test'], gives: undefined },
+  ],
   'clients/client-secrets.ts addClientSecret': ({ client_id }) => [
     { args: [client_id, { secret: 'of A' }], refused: noSuchRow },
     { args: [client_id, { secret: 'of A', retire_at: new Date(0) }], refused: noSuchRow },
