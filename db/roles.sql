@@ -7,8 +7,8 @@ do $$ begin execute format('revoke temporary on database %I from public', curren
 grant usage on schema public to :runtime_role;
 grant select, insert, update, delete on
   tenants, directory, tenant_domains, config_changes, roles, users, user_roles,
-  clients, client_secrets, resource_servers, signing_keys, server_secrets, protocol_store
+  clients, client_secrets, resource_servers, signing_keys, server_secrets, protocol_store, sessions
   to :runtime_role;
 grant select on schema_migrations to :runtime_role;
 revoke all on all routines in schema public from public;
-grant execute on function current_tenant_id(), presented_key(), protocol_tenant_id(), present_protocol_row(bytea, uuid, boolean), directory_key(text, text), sync_directory(), note_config_change() to :runtime_role;
+grant execute on function current_tenant_id(), presented_key(), protocol_tenant_id(), present_protocol_row(bytea, uuid, boolean), present_session(bytea, boolean), present_user(uuid), sessions_lock(uuid), end_sessions_of(uuid, uuid, uuid, uuid), directory_key(text, text), sync_directory(), note_config_change() to :runtime_role;

@@ -91,7 +91,6 @@ CREATE TABLE protocol_store (
   key bytea NOT NULL,
   model text NOT NULL,
   grant_key bytea,
-  uid_key bytea,
   sealed_payload bytea NOT NULL,
   consumed_at timestamp with time zone,
   expires_at timestamp with time zone NOT NULL,
@@ -103,7 +102,7 @@ CREATE TABLE protocol_store (
 CREATE INDEX protocol_store_expires_at ON protocol_store USING btree (tenant_id, expires_at);
 CREATE INDEX protocol_store_grant_key ON protocol_store USING btree (tenant_id, grant_key) WHERE grant_key IS NOT NULL;
 CREATE INDEX protocol_store_key ON protocol_store USING btree (key);
-CREATE INDEX protocol_store_uid_key ON protocol_store USING btree (uid_key) WHERE uid_key IS NOT NULL;
+CREATE INDEX protocol_store_user_session ON protocol_store USING btree (user_id, session_key) WHERE session_key IS NOT NULL;
 ALTER TABLE protocol_store ENABLE ROW LEVEL SECURITY;
 ALTER TABLE protocol_store FORCE ROW LEVEL SECURITY;
 CREATE POLICY by_presented_key ON protocol_store FOR SELECT USING (key = (( SELECT presented_key() AS presented_key)));
@@ -162,6 +161,37 @@ ALTER TABLE server_secrets FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON server_secrets FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 CREATE CONSTRAINT TRIGGER note_config_change AFTER INSERT OR DELETE OR UPDATE ON server_secrets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_config_change();
 GRANT DELETE, INSERT, SELECT, UPDATE ON server_secrets TO tessera;
+
+CREATE TABLE sessions (
+  tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
+  uid_key bytea NOT NULL,
+  key bytea NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  user_id uuid,
+  sealed_payload bytea NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  authenticated_at timestamp with time zone,
+  last_activity_at timestamp with time zone DEFAULT now() NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  ends_at timestamp with time zone NOT NULL,
+  ip text,
+  user_agent text,
+  device_label text,
+  amr text[],
+  acr text,
+  CONSTRAINT sessions_pkey PRIMARY KEY (tenant_id, uid_key),
+  CONSTRAINT sessions_tenant_id_key_key UNIQUE (tenant_id, key),
+  CONSTRAINT sessions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE,
+  CONSTRAINT sessions_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES users(tenant_id, id) ON DELETE CASCADE,
+  CONSTRAINT sessions_device_label_check CHECK (length(device_label) >= 1 AND length(device_label) <= 100),
+  CONSTRAINT sessions_user_agent_check CHECK (length(user_agent) <= 500)
+);
+CREATE INDEX sessions_ends_at ON sessions USING btree (tenant_id, ends_at);
+CREATE INDEX sessions_user_id ON sessions USING btree (tenant_id, user_id);
+ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sessions FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON sessions FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
+GRANT DELETE, INSERT, SELECT, UPDATE ON sessions TO tessera;
 
 CREATE TABLE signing_keys (
   tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
@@ -252,6 +282,7 @@ ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON users FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 CREATE TRIGGER end_sessions BEFORE UPDATE OF status ON users FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION end_sessions();
+CREATE TRIGGER remove_sessions AFTER UPDATE OF status ON users FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION remove_sessions();
 GRANT DELETE, INSERT, SELECT, UPDATE ON users TO tessera;
 
 CREATE OR REPLACE FUNCTION public.current_tenant_id()
@@ -285,6 +316,36 @@ begin
 end
 $function$;
 
+CREATE OR REPLACE FUNCTION public.end_sessions_of(tenant uuid, owner uuid, only_id uuid, kept_id uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  ended bytea[];
+  kept bytea;
+begin
+  perform pg_advisory_xact_lock(sessions_lock(owner));
+  select s.uid_key into kept from sessions s where s.tenant_id = tenant and s.user_id = owner and s.id = kept_id;
+  with gone as (
+    delete from sessions s
+    where s.tenant_id = tenant and s.user_id = owner and (only_id is null or s.id = only_id) and s.id is distinct from kept_id
+    returning s.uid_key
+  )
+  select coalesce(array_agg(uid_key), '{}') into ended from gone;
+  -- A statement of its own: it sees what those gave out whose locks on a session the one above has waited for.
+  with given_out as (
+    delete from protocol_store s
+    where s.tenant_id = tenant and s.user_id = owner and s.session_key is not null
+      and case when only_id is null then s.session_key is distinct from kept else s.session_key = any (ended) end
+    returning s.grant_key
+  )
+  delete from protocol_store s
+  where s.tenant_id = tenant and s.key = any (array(select grant_key from given_out where grant_key is not null));
+  return cardinality(ended);
+end
+$function$;
+GRANT EXECUTE ON FUNCTION end_sessions_of(uuid,uuid,uuid,uuid) TO tessera;
+
 CREATE OR REPLACE FUNCTION public.note_config_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -304,7 +365,7 @@ $function$;
 GRANT EXECUTE ON FUNCTION note_config_change() TO tessera;
 
 CREATE OR REPLACE FUNCTION public.present_protocol_row(presented bytea, tenant uuid, use_up boolean)
- RETURNS TABLE(model text, tenant_id uuid, key bytea, uid_key bytea, sealed_payload bytea, consumed_at timestamp with time zone, account jsonb)
+ RETURNS TABLE(model text, tenant_id uuid, key bytea, uid_key bytea, sealed_payload bytea, consumed_at timestamp with time zone, last_activity_at timestamp with time zone, account jsonb)
  LANGUAGE plpgsql
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -320,8 +381,13 @@ begin
   end if;
   perform set_config('app.current_tenant_id', tenant::text, true);
   if use_up then
-    perform pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode(s.grant_key, 'hex'), 0))
-    from protocol_store s where s.key = presented and s.grant_key is not null;
+    select * into shown from protocol_store s where s.key = presented;
+    if shown.session_key is not null and shown.user_id is not null then
+      perform pg_advisory_xact_lock_shared(sessions_lock(shown.user_id));
+    end if;
+    if shown.grant_key is not null then
+      perform pg_advisory_xact_lock(hashtextextended('tessera grant ' || encode(shown.grant_key, 'hex'), 0));
+    end if;
     select * into shown from protocol_store s
     where s.key = presented and s.expires_at > now() for update;
   else
@@ -332,23 +398,58 @@ begin
     return;
   end if;
   return query
-    select shown.model, shown.tenant_id, shown.key, shown.uid_key, shown.sealed_payload, shown.consumed_at, (
-      select to_jsonb(u) - 'password_hash' || jsonb_build_object('roles', array(
-        select r.role_name from user_roles r where r.user_id = u.id order by r.role_name
-      ))
-      from users u where u.id = shown.user_id
-    )
+    select shown.model, shown.tenant_id, shown.key, null::bytea, shown.sealed_payload, shown.consumed_at,
+      null::timestamptz, present_user(shown.user_id)
     union all
-    select s.model, s.tenant_id, s.key, s.uid_key, s.sealed_payload, s.consumed_at, null
+    select s.model, s.tenant_id, s.key, null, s.sealed_payload, s.consumed_at, null, null
     from protocol_store s
     where s.key = shown.grant_key and s.expires_at > now()
     union all
-    select s.model, s.tenant_id, s.key, s.uid_key, s.sealed_payload, s.consumed_at, null
-    from protocol_store s
-    where s.uid_key = shown.session_key and s.expires_at > now();
+    select 'Session', s.tenant_id, s.key, s.uid_key, s.sealed_payload, null, s.last_activity_at, null
+    from sessions s
+    where s.uid_key = shown.session_key and s.expires_at > now() and s.ends_at > now();
 end
 $function$;
 GRANT EXECUTE ON FUNCTION present_protocol_row(bytea,uuid,boolean) TO tessera;
+
+CREATE OR REPLACE FUNCTION public.present_session(presented bytea, use_up boolean)
+ RETURNS TABLE(tenant_id uuid, key bytea, uid_key bytea, sealed_payload bytea, last_activity_at timestamp with time zone, account jsonb)
+ LANGUAGE plpgsql
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  shown sessions;
+begin
+  if use_up then
+    select * into shown from sessions s
+    where s.key = presented and s.expires_at > now() and s.ends_at > now() for update;
+  else
+    select * into shown from sessions s
+    where s.key = presented and s.expires_at > now() and s.ends_at > now();
+  end if;
+  if shown.key is not null then
+    return query select shown.tenant_id, shown.key, shown.uid_key, shown.sealed_payload, shown.last_activity_at,
+      present_user(shown.user_id);
+  end if;
+end
+$function$;
+GRANT EXECUTE ON FUNCTION present_session(bytea,boolean) TO tessera;
+
+CREATE OR REPLACE FUNCTION public.present_user(wanted uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  return (
+    select to_jsonb(u) - 'password_hash' || jsonb_build_object('roles', array(
+      select r.role_name from user_roles r where r.user_id = u.id order by r.role_name
+    ))
+    from users u where u.id = wanted
+  );
+end
+$function$;
+GRANT EXECUTE ON FUNCTION present_user(uuid) TO tessera;
 
 CREATE OR REPLACE FUNCTION public.presented_key()
  RETURNS bytea
@@ -383,6 +484,23 @@ begin
 end
 $function$;
 GRANT EXECUTE ON FUNCTION protocol_tenant_id() TO tessera;
+
+CREATE OR REPLACE FUNCTION public.remove_sessions()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform end_sessions_of(new.tenant_id, new.id, null, null);
+  return null;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.sessions_lock(owner uuid)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ select hashtextextended('tessera sessions of ' || owner::text, 0) $function$;
+GRANT EXECUTE ON FUNCTION sessions_lock(uuid) TO tessera;
 
 CREATE OR REPLACE FUNCTION public.sync_directory()
  RETURNS trigger

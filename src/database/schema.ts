@@ -7,8 +7,10 @@ type TenantId = ColumnType<string, string | undefined, never>;
 
 export interface TenantSettings {
   mfa?: 'optional' | 'required' | undefined;
-  /** ISO 8601 durations. */
-  session?: { idle?: string | undefined; absolute?: string | undefined } | undefined;
+  /** ISO 8601 durations, and how many sessions a user may have at once. */
+  session?:
+    | { idle?: string | undefined; absolute?: string | undefined; limit?: number | undefined }
+    | undefined;
 }
 
 export interface ClientResource {
@@ -136,12 +138,30 @@ export interface ProtocolStoreTable {
   key: Buffer;
   model: string;
   grant_key: Buffer | null;
-  uid_key: Buffer | null;
   session_key: Buffer | null;
   user_id: string | null;
   sealed_payload: Buffer;
   consumed_at: NullableTimestamp;
   expires_at: ColumnType<Date, Date | string, Date | string>;
+}
+
+export interface SessionsTable {
+  tenant_id: TenantId;
+  uid_key: Buffer;
+  key: Buffer;
+  id: Generated<string>;
+  user_id: string | null;
+  sealed_payload: Buffer;
+  created_at: Timestamp;
+  authenticated_at: NullableTimestamp;
+  last_activity_at: Timestamp;
+  expires_at: ColumnType<Date, Date | string, Date | string>;
+  ends_at: ColumnType<Date, Date | string, Date | string>;
+  ip: string | null;
+  user_agent: string | null;
+  device_label: string | null;
+  amr: string[] | null;
+  acr: string | null;
 }
 
 export interface SchemaMigrationsTable {
@@ -165,5 +185,6 @@ export interface Schema {
   signing_keys: SigningKeysTable;
   server_secrets: ServerSecretsTable;
   protocol_store: ProtocolStoreTable;
+  sessions: SessionsTable;
   schema_migrations: SchemaMigrationsTable;
 }

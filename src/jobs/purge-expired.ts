@@ -9,7 +9,7 @@ const tenantsPerRun = 200;
 const rowsPerBatch = 1_000;
 
 /**
- * Removes expired rows of the protocol store and expired client secrets, a tenant at a time under its own row-level security:
+ * Removes expired rows of the protocol store, sessions past their absolute end and expired client secrets, a tenant at a time under its own row-level security:
  * no statement reaches over tenants. Each run goes on where the last one ended. Rows that another node removes at the same
  * time are skipped.
  */
@@ -40,11 +40,21 @@ async function purgeTenant(db: Database, tenant_id: string) {
 
 async function purgeBatch(tx: TenantTx): Promise<bigint> {
   await tx.deleteFrom('client_secrets').where('expires_at', '<', sql<Date>`now()`).execute();
+  const sessions = await purgeTable(tx, { table: 'sessions', key: 'uid_key', end: 'ends_at' });
+  const objects = await purgeTable(tx, { table: 'protocol_store', key: 'key', end: 'expires_at' });
+  return sessions > objects ? sessions : objects;
+}
+
+async function purgeTable(
+  tx: TenantTx,
+  { table, key, end }: { table: string; key: string; end: string },
+): Promise<bigint> {
   // An array is read once; the planner may run a subquery of "in" anew for each row, which takes longer than a statement may.
   const { numAffectedRows } = await sql`
-    delete from protocol_store
-    where key = any (array(
-      select key from protocol_store where expires_at < now() limit ${rowsPerBatch} for update skip locked
+    delete from ${sql.table(table)}
+    where ${sql.ref(key)} = any (array(
+      select ${sql.ref(key)} from ${sql.table(table)} where ${sql.ref(end)} < now()
+      limit ${rowsPerBatch} for update skip locked
     ))`.execute(tx);
   return numAffectedRows!;
 }

@@ -5,17 +5,10 @@ import { isTenantId as isUuid, requestMs, withTenant } from '#src/database/tenan
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
 import { noteFailure, requestStore, runInTenant, sendInTenant, setRequestTenant } from './request-store.ts';
-import {
-  isHeld,
-  lockFamily,
-  readStoredRow,
-  type StoredRow,
-  selectByUid,
-  takeAhead,
-} from './stored-objects.ts';
+import { makeSessionAdapter, type SessionAdapterDependencies } from './session-adapter.ts';
+import { isHeld, lockFamily, readStoredRow, type StoredRow, takeAhead } from './stored-objects.ts';
 
-export interface AdapterDependencies {
-  cipher: ProtocolCipher;
+export interface AdapterDependencies extends SessionAdapterDependencies {
   db: Database;
   findClient(client_id: string): Promise<AdapterPayload | undefined>;
 }
@@ -23,23 +16,23 @@ export interface AdapterDependencies {
 /** Longer than any proof or assertion is accepted: five minutes from an iat up to five minutes ahead, by a clock of whole seconds. */
 const replayWindowSeconds = 660;
 
-const end = 'now() + make_interval(secs => $8)';
-/**
- * A session is rewritten at every use. Its end as the table knows it serves the purge alone, for the library reads the one in
- * the payload; rounded up it mostly stays the same, and the new version of the row stays out of the indexes.
- */
-const sessionEnd = `date_bin('5 min', ${end}, 'epoch') + interval '5 min'`;
-
-const upsertStatement = (model: string) => `
-  insert into protocol_store (key, model, grant_key, uid_key, session_key, user_id, sealed_payload, expires_at)
-  values ($1, $2, $3, $4, $5, $6, $7, ${model === 'Session' ? sessionEnd : end})
+const upsert = `
+  insert into protocol_store (key, model, grant_key, session_key, user_id, sealed_payload, expires_at)
+  values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
   on conflict (tenant_id, key) do update
-  set grant_key = excluded.grant_key, uid_key = excluded.uid_key, session_key = excluded.session_key,
-    user_id = excluded.user_id, sealed_payload = excluded.sealed_payload, expires_at = excluded.expires_at`;
+  set grant_key = excluded.grant_key, session_key = excluded.session_key, user_id = excluded.user_id,
+    sealed_payload = excluded.sealed_payload, expires_at = excluded.expires_at`;
 
-/** The library's storage contract: one adapter per model over `protocol_store`; clients come from the configuration instead. */
-export function makeAdapter({ cipher, db, findClient }: AdapterDependencies): AdapterFactory {
+/**
+ * The library's storage contract: one adapter per model over `protocol_store`. Sessions have a table of their own; clients come
+ * from the configuration.
+ */
+export function makeAdapter(dependencies: AdapterDependencies): AdapterFactory {
+  const { cipher, db, findClient } = dependencies;
   return (model) => {
+    if (model === 'Session') {
+      return makeSessionAdapter(dependencies);
+    }
     if (model === 'Client') {
       return clientAdapter(findClient);
     }
@@ -52,19 +45,14 @@ export function makeAdapter({ cipher, db, findClient }: AdapterDependencies): Ad
 
 /** Each identifier is named by its HMAC, each payload sealed; single use is one conditional update. */
 function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
-  const upsert = upsertStatement(model);
-  const openRow = (row: StoredRow, jti?: string): AdapterPayload => ({
+  const openRow = (row: StoredRow, jti: string): AdapterPayload => ({
     ...cipher.open(row.sealed_payload, row),
-    ...(jti === undefined ? {} : { jti }),
+    jti,
     ...(row.consumed_at ? { consumed: Math.floor(row.consumed_at.getTime() / 1000) } : {}),
   });
 
   return {
     async upsert(id, payload, expiresIn) {
-      if (model === 'Session' && !payload.accountId && !payload.state) {
-        // Nobody is signed in, and nothing is asked of the session: there is nothing to find again.
-        return;
-      }
       const store = requestStore();
       // A pushed request of a shared client comes before its tenant is known: it waits at the platform.
       if (store.tenant_id === undefined) {
@@ -72,22 +60,20 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       }
       const tenant_id = store.tenant_id!;
       const key = cipher.key(model, id);
-      // A session is found by its uid too, so its identifier stays inside the seal; elsewhere the bearer brings it back.
+      // The bearer brings it back.
       const { jti: _, ...rest } = payload;
       const keyOf = (kind: string, value: string | undefined) =>
         value === undefined ? null : cipher.key(kind, value);
-      const uid_key = keyOf('uid', payload.uid);
-      takeAhead(uid_key ?? key);
+      takeAhead(key);
       sendInTenant({
         text: upsert,
         values: [
           key,
           model,
           keyOf('Grant', payload.grantId),
-          uid_key,
           keyOf('uid', payload.sessionUid),
           payload.accountId !== undefined && isUuid(payload.accountId) ? payload.accountId : null,
-          cipher.seal(payload.uid === undefined ? rest : payload, { tenant_id, key }),
+          cipher.seal(rest, { tenant_id, key }),
           expiresIn,
         ],
       });
@@ -96,12 +82,8 @@ function modelAdapter(model: string, cipher: ProtocolCipher): Adapter {
       const row = await readStoredRow(cipher.key(model, id));
       return row && openRow(row, id);
     },
-    async findByUid(uid) {
-      const uid_key = cipher.key('uid', uid);
-      const row =
-        takeAhead(uid_key) ??
-        (await runInTenant<StoredRow>({ text: selectByUid, values: [uid_key] })).rows[0];
-      return row && openRow(row);
+    async findByUid() {
+      throw new Error('only a session has a uid');
     },
     async findByUserCode() {
       throw new Error('the device flow is off');

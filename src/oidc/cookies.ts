@@ -5,6 +5,7 @@ import { ttl } from './ttl.ts';
 
 export interface CookieNames {
   names: { session: string; interaction: string; resume: string };
+  options: CookieOptions;
   /** Whose session a sign-out is about to end, between its page and its confirmation. */
   logout: string;
   logoutOptions: CookieOptions;
@@ -29,7 +30,7 @@ interface CookieOptions {
  * Over https a session cookie is `__Host-`, which no sibling domain can set; those with a path are `__Secure-`. Plain http
  * (development on localhost) has neither.
  */
-export function makeCookies(issuer: string): CookieNames & { options: CookieOptions } {
+export function makeCookies(issuer: string): CookieNames {
   const secure = issuer.startsWith('https:');
   const host = secure ? '__Host-' : '';
   const path = secure ? '__Secure-' : '';
@@ -56,7 +57,7 @@ export function makeCookies(issuer: string): CookieNames & { options: CookieOpti
 
 /** The library's cookie settings: signed with the newest key, verified with all. */
 export function cookieConfiguration(
-  { names, options }: ReturnType<typeof makeCookies>,
+  { names, options }: CookieNames,
   keys: Buffer[],
 ): Configuration['cookies'] {
   // Bytes would be made a key at every use, which costs several times the signature.

@@ -8,12 +8,19 @@ import {
 } from 'node:crypto';
 import { randomPart } from '#src/lib/random.ts';
 
+/** Where a sealed payload is: it can be opened nowhere else. */
+export interface SealedRow {
+  tenant_id: string;
+  key: Buffer;
+  table?: 'protocol_store' | 'sessions';
+}
+
 export interface ProtocolCipher {
   /** The stored name of an identifier. The model is part of it: one kind of secret never answers for another. */
   key(model: string, id: string): Buffer;
-  seal(payload: object, row: { tenant_id: string; key: Buffer }): Buffer;
+  seal(payload: object, row: SealedRow): Buffer;
   /** Throws when the row was altered or moved. */
-  open(sealed: Buffer, row: { tenant_id: string; key: Buffer }): Record<string, unknown>;
+  open(sealed: Buffer, row: SealedRow): Record<string, unknown>;
 }
 
 /**
@@ -27,8 +34,8 @@ export function makeProtocolCipher(secret: Buffer): ProtocolCipher {
   const hashKey = derive('key');
   const sealKey = derive('payload');
   const rowKey = (key: Buffer) => createSecretKey(createHmac('sha256', sealKey).update(key).digest());
-  const associated = ({ tenant_id, key }: { tenant_id: string; key: Buffer }) =>
-    Buffer.concat([Buffer.from(`${tenant_id}:protocol_store:sealed_payload:`), key]);
+  const associated = ({ tenant_id, key, table = 'protocol_store' }: SealedRow) =>
+    Buffer.concat([Buffer.from(`${tenant_id}:${table}:sealed_payload:`), key]);
 
   return {
     key: (model, id) => createHmac('sha256', hashKey).update(model).update('\u001f').update(id).digest(),

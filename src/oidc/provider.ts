@@ -14,10 +14,11 @@ import { makeInteractionPolicy } from './interaction-policy.ts';
 import { logoutSource, postLogoutSuccessSource, renderError, renderLogoutChoice } from './pages.ts';
 import type { ProtocolCipher } from './protocol-cipher.ts';
 import { checkRequest } from './request-rules.ts';
-import { requestTenantId } from './request-store.ts';
+import { browserTenantId } from './request-store.ts';
 import { useRequestTransactions } from './request-transaction.ts';
 import { makeResourceIndicators } from './resources.ts';
 import { routes } from './routes.ts';
+import { endDestroyedSessions, keepRenewedIdentifier } from './session-adapter.ts';
 import { makeStoredObjects } from './stored-objects.ts';
 import { makeTenancy } from './tenancy.ts';
 import { tokens } from './tokens.ts';
@@ -39,7 +40,7 @@ export function makeProvider({ services, secrets, cipher, keys }: ProviderDepend
   class TenantProvider extends Provider {
     /** One session cookie per tenant, so that both stay signed in in one browser. */
     override cookieName(type: 'session' | 'interaction' | 'resume'): string {
-      return type === 'session' ? cookies.session(requestTenantId()) : super.cookieName(type);
+      return type === 'session' ? cookies.session(browserTenantId()) : super.cookieName(type);
     }
   }
 
@@ -47,7 +48,13 @@ export function makeProvider({ services, secrets, cipher, keys }: ProviderDepend
     ...settings,
     ...clientAuth,
     ...tokens,
-    adapter: makeAdapter({ cipher, db, findClient: makeFindClient(catalogue) }),
+    adapter: makeAdapter({
+      cipher,
+      db,
+      now,
+      findClient: makeFindClient(catalogue),
+      findTenant: (tenant_id) => catalogue.findTenant(tenant_id),
+    }),
     cookies: cookieConfiguration(cookies, secrets.cookie_key),
     features: makeFeatures(services, secrets),
     findAccount: makeFindAccount(catalogue),
@@ -65,6 +72,8 @@ export function makeProvider({ services, secrets, cipher, keys }: ProviderDepend
     db,
     tenancy: makeTenancy({ catalogue, cookies, stored: makeStoredObjects(cipher), renderLogoutChoice }),
   });
+  endDestroyedSessions(provider, cipher);
+  keepRenewedIdentifier(provider);
   logProviderEvents(provider);
   return provider;
 }

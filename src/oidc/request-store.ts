@@ -20,6 +20,14 @@ export interface RequestStore {
   tenant?: Tenant;
   /** The address of the caller, where the caller is the client itself. */
   readonly client_ip: string | undefined;
+  /** Where the request comes from, where the caller is a browser. */
+  readonly browser: { ip: string; user_agent: string } | undefined;
+  /** The session that the browser's cookie named, and who was signed in there. */
+  session?: { accountId: string | undefined } | undefined;
+  /** The sign-in that this browser comes back with, and the session that it began in. */
+  signIn?: { uid: string; accountId: string } | undefined;
+  /** The identifier that a request at the same time has given that session. */
+  renewed?: string | undefined;
   /** Rows read ahead of the library's own read, by what it will ask with. */
   readonly ahead: Map<string, StoredRow>;
   /** The user of the row that was presented. */
@@ -52,6 +60,11 @@ export function requestTenantId(): string | undefined {
   return storage.getStore()?.tenant_id;
 }
 
+/** The tenant whose people the browser of this request is served for, when there is one. */
+export function browserTenantId(): string | undefined {
+  return storage.getStore()?.tenant?.tenant_id;
+}
+
 /** Fixes the tenant of this request; a request never changes its tenant. */
 export function setRequestTenant(tenant_id: string): void {
   const store = requestStore();
@@ -67,13 +80,18 @@ export function setRequestTenant(tenant_id: string): void {
  */
 export async function runWithRequestStore<T>(
   db: Database,
-  { lock, client_ip }: { lock: boolean; client_ip?: string | undefined },
+  {
+    lock,
+    client_ip,
+    browser,
+  }: { lock: boolean; client_ip?: string | undefined; browser?: RequestStore['browser'] },
   work: (store: RequestStore) => Promise<{ result: T; keep: boolean }>,
 ): Promise<T> {
   const store: RequestStore = {
     db,
     lock,
     client_ip,
+    browser,
     ahead: new Map(),
     held: new Set(),
     unsent: [],

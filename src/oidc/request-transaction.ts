@@ -8,8 +8,8 @@ import { renderErrorPage } from './pages.ts';
 import { type RequestStore, requestStore, runWithRequestStore } from './request-store.ts';
 import type { Tenancy } from './tenancy.ts';
 
-/** Requests that use something up lock the rows they read: codes, refresh tokens, interactions, and the session they change. */
-const locking = /^(POST \/token|GET \/auth(\/[\w-]+)?|POST \/logout\/confirm)$/;
+/** Requests that use something up lock the rows they read: codes, tokens, interactions, and the session they change. */
+const locking = /^(POST \/(token|revoke)|GET \/auth(\/[\w-]+)?|GET \/logout|POST \/logout\/confirm)$/;
 /** Calls that a client makes itself, not a browser on its way to it. */
 const clientCalls = new Set(['/token', '/par', '/introspect', '/revoke']);
 
@@ -35,7 +35,9 @@ export function useRequestTransactions(
         db,
         {
           lock: locking.test(`${ctx.method} ${ctx.path}`),
-          client_ip: clientCalls.has(ctx.path) ? ip : undefined,
+          ...(clientCalls.has(ctx.path)
+            ? { client_ip: ip }
+            : { browser: { ip, user_agent: ctx.get('user-agent') } }),
         },
         async (store) => {
           if (await tenancy.enter(ctx as KoaContextWithOIDC)) {

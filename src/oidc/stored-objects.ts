@@ -11,6 +11,8 @@ export interface StoredObjects {
   prefetch(model: string, id: string): Promise<void>;
   /** The parameters of a pushed request; once it has moved to its tenant, `tenant` is that one. */
   readPushedRequest(request_uri: string): Promise<{ params: Record<string, string> } | undefined>;
+  /** The sign-in that an interaction has ended with, when it began in a session of somebody. */
+  readSignIn(uid: string): { uid: string; accountId: string } | undefined;
   /** Moves it to the tenant, once that is known. Of two that move it at once, one finds it. */
   movePushedRequest(request_uri: string, tenant_id: string): Promise<void>;
 }
@@ -26,10 +28,6 @@ export interface StoredRow {
 type PresentedRow = StoredRow & { uid_key: Buffer | null; account: StoredUser | null };
 
 const presentRow = 'select * from present_protocol_row($1, $2, $3)';
-export const selectByUid = `
-  select tenant_id, key, model, sealed_payload, consumed_at
-  from protocol_store
-  where uid_key = $1 and expires_at > now()`;
 
 const pushedPrefix = 'urn:ietf:params:oauth:request_uri:';
 
@@ -97,6 +95,17 @@ export function makeStoredObjects(cipher: ProtocolCipher): StoredObjects {
       if (row) {
         requestStore().ahead.set(nameOf(key), row);
       }
+    },
+    readSignIn(uid) {
+      const key = cipher.key('Interaction', uid);
+      const row = requestStore().ahead.get(nameOf(key));
+      const { result, session } = (row ? cipher.open(row.sealed_payload, row) : {}) as {
+        result?: { login?: { accountId: string } };
+        session?: { uid?: string };
+      };
+      return result?.login && session?.uid
+        ? { uid: session.uid, accountId: result.login.accountId }
+        : undefined;
     },
     async readPushedRequest(request_uri) {
       const key = pushedKey(request_uri);

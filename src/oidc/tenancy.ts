@@ -44,7 +44,7 @@ export function makeTenancy(dependencies: TenancyDependencies): Tenancy {
     async enter(ctx) {
       const resumed = /^\/auth\/([\w-]+)$/.exec(ctx.path);
       if (resumed) {
-        return resumeAuthorization(dependencies, resumed[1]!);
+        return resumeAuthorization(dependencies, ctx, resumed[1]!);
       }
       return (await routes[`${ctx.method} ${ctx.path}`]?.(ctx)) ?? true;
     },
@@ -169,10 +169,15 @@ export function mayServe(client: Pick<ClientWithSecrets, 'allowed_tenants'>, ten
 
 /** The interaction knows its tenant; whose browser it is in, the library checks. */
 async function resumeAuthorization(
-  { catalogue, stored }: TenancyDependencies,
+  { catalogue, cookies, stored }: TenancyDependencies,
+  ctx: Context,
   uid: string,
 ): Promise<boolean> {
   await stored.prefetch('Interaction', uid);
+  // The path can name anybody's; the cookie is of the browser that began it.
+  if (ctx.cookies.get(cookies.names.resume, cookies.options) === uid) {
+    requestStore().signIn = stored.readSignIn(uid);
+  }
   return enterKnownTenant(catalogue);
 }
 

@@ -1,5 +1,4 @@
-import type { TenantSettings } from '#src/database/schema.ts';
-import { parseDuration } from '#src/lib/duration.ts';
+import { sessionPolicy } from '#src/domain/sessions/session-policy.ts';
 import { requestStore } from './request-store.ts';
 
 /** Access tokens live so long, in seconds: a JWT cannot be taken back. */
@@ -9,18 +8,8 @@ const refreshIdleSeconds = 14 * 24 * 3600;
 const refreshAbsoluteSeconds = 30 * 24 * 3600;
 /** A grant outlives every refresh token of it. */
 export const grantSeconds = 2 * refreshAbsoluteSeconds;
-const sessionIdle = 'PT30M';
-const sessionAbsolute = 'PT8H';
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
-
-/** Idle and absolute lifetime of a tenant's sessions, in seconds (NIST SP 800-63B-4 section 5.2). */
-export function sessionLimits(settings: TenantSettings): { idle: number; absolute: number } {
-  return {
-    idle: parseDuration(settings.session?.idle ?? sessionIdle),
-    absolute: parseDuration(settings.session?.absolute ?? sessionAbsolute),
-  };
-}
 
 /** Every lifetime, in seconds. */
 export const ttl = {
@@ -36,9 +25,9 @@ export const ttl = {
       token.iiat === undefined ? refreshAbsoluteSeconds : token.iiat + refreshAbsoluteSeconds - nowSeconds();
     return Math.max(1, Math.min(refreshIdleSeconds, left));
   },
-  /** The library would let a session slide for ever. */
+  /** Slides with its use, up to the absolute end (NIST SP 800-63B-4 section 5.2). The library would let it slide for ever. */
   Session(_ctx: unknown, session: { loginTs?: number }): number {
-    const { idle, absolute } = sessionLimits(requestStore().tenant?.settings ?? {});
+    const { idle, absolute } = sessionPolicy(requestStore().tenant?.settings ?? {});
     const left = session.loginTs === undefined ? absolute : session.loginTs + absolute - nowSeconds();
     return Math.max(1, Math.min(idle, left));
   },

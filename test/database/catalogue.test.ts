@@ -191,9 +191,11 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
       `insert into resource_servers (tenant_id, identifier, name) select tenant_id, 'https://api' || n, 'API' from tenants, generate_series(1, 20) as n`,
       `insert into signing_keys (tenant_id, kid, alg, public_jwk, sealed_private_jwk) select tenant_id, 'kid' || n, 'ES256', '{}', '' from tenants, generate_series(1, 20) as n`,
       `insert into server_secrets (tenant_id, name, sealed_secret) select tenant_id, 'cookie_key', '' from tenants, generate_series(1, 20) as n`,
-      `insert into protocol_store (tenant_id, key, model, grant_key, uid_key, sealed_payload, expires_at)
-      select tenant_id, sha256((slug || n)::bytea), 'Session', sha256((slug || 'g' || n)::bytea), sha256((slug || 'u' || n)::bytea), '', now() + n * interval '1 s'
+      `insert into protocol_store (tenant_id, key, model, grant_key, session_key, user_id, sealed_payload, expires_at)
+      select tenant_id, sha256((slug || n)::bytea), 'Test', sha256((slug || 'g' || n)::bytea), sha256((slug || 'u' || n)::bytea), gen_random_uuid(), '', now() + n * interval '1 s'
       from tenants, generate_series(1, 200) as n`,
+      `insert into sessions (tenant_id, uid_key, key, user_id, sealed_payload, expires_at, ends_at)
+      select tenant_id, sha256(('u' || id)::bytea), sha256(('k' || id)::bytea), id, '', now() + interval '1 h', now() + interval '1 h' from users`,
       'analyze',
     ]);
     reader = new pg.Client({ connectionString: database.runtimeUrl });
@@ -233,6 +235,7 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
     'signing_keys',
     'server_secrets',
     'protocol_store',
+    'sessions',
   ];
 
   test('in every table but those that are read before the tenant is known', async () => {
@@ -270,8 +273,28 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
     ],
     [
       'a session by its uid',
-      `select * from protocol_store where uid_key = sha256('x')`,
-      /protocol_store_uid_key: .*uid_key = /,
+      `select * from sessions where uid_key = sha256('x')`,
+      /sessions_pkey: .*tenant_id = .*uid_key = /,
+    ],
+    [
+      'a session by its cookie',
+      `select * from sessions where key = sha256('x')`,
+      /sessions_tenant_id_key_key: .*tenant_id = .*key = /,
+    ],
+    [
+      'the sessions of a user',
+      `select * from sessions where user_id = '${tenant}'`,
+      /sessions_user_id: .*tenant_id = .*user_id = /,
+    ],
+    [
+      'sessions that are over',
+      `select * from sessions where ends_at < now() - interval '1 hour'`,
+      /sessions_ends_at: .*tenant_id = .*ends_at < /,
+    ],
+    [
+      'what was given out under a session',
+      `delete from protocol_store where user_id = '${tenant}' and session_key = sha256('x')`,
+      /protocol_store_user_session: .*user_id = .*session_key = /,
     ],
     [
       'what a grant led to',

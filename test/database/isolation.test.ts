@@ -27,12 +27,17 @@ beforeAll(async () => {
     [globex, 'key of globex'],
   ] as const) {
     await withTenant(fixture.db, tenant_id, async (tx) => {
-      const row = { key: Buffer.from(key), model: 'Session', sealed_payload: Buffer.from(key) };
+      const row = { key: Buffer.from(key), model: 'Test', sealed_payload: Buffer.from(key) };
       await tx
         .insertInto('protocol_store')
         .values({ ...row, expires_at: new Date(Date.now() + 60_000) })
         .execute();
       const sealed = Buffer.from(key);
+      const ends_at = new Date(Date.now() + 60_000);
+      await tx
+        .insertInto('sessions')
+        .values({ uid_key: sealed, key: sealed, sealed_payload: sealed, expires_at: ends_at, ends_at })
+        .execute();
       await tx.insertInto('server_secrets').values({ name: 'dpop_nonce', sealed_secret: sealed }).execute();
       await tx
         .insertInto('signing_keys')

@@ -19,8 +19,8 @@ beforeAll(async () => {
   const row = (
     tenant_id: string,
     key: string,
-    { grant = 'null', uid = 'null', session = 'null', user = 'null', seconds = 60 } = {},
-  ) => `('${tenant_id}', ${bytes(key)}, 'Test', ${grant}, ${uid}, ${session}, ${user}, '',
+    { grant = 'null', session = 'null', user = 'null', seconds = 60 } = {},
+  ) => `('${tenant_id}', ${bytes(key)}, 'Test', ${grant}, ${session}, ${user}, '',
     now() + ${seconds} * interval '1 s')`;
   const rows = [acme, globex].flatMap((tenant_id) => {
     const name = tenant_id === acme ? 'acme' : 'globex';
@@ -29,7 +29,6 @@ beforeAll(async () => {
     return [
       row(tenant_id, `${name} token`, { ...links, grant: bytes(`${name} grant`) }),
       row(tenant_id, `${name} grant`),
-      row(tenant_id, `${name} session`, { uid: bytes(`${name} uid`) }),
       row(tenant_id, `${name} forged`, {
         grant: bytes(`${other} grant`),
         session: bytes(`${other} uid`),
@@ -37,12 +36,22 @@ beforeAll(async () => {
       }),
       row(tenant_id, `${name} ended`, { seconds: -1 }),
       row(tenant_id, `${name} left`, { grant: bytes(`${name} ended`) }),
+      row(tenant_id, `${name} of idle`, { session: bytes(`${name} uid idle`) }),
+      row(tenant_id, `${name} of over`, { session: bytes(`${name} uid over`) }),
     ];
   });
   await runStatements(fixture.urls.superUrl, [
     `insert into protocol_store
-      (tenant_id, key, model, grant_key, uid_key, session_key, user_id, sealed_payload, expires_at)
+      (tenant_id, key, model, grant_key, session_key, user_id, sealed_payload, expires_at)
     values ${rows.join(', ')}`,
+    ...[acme, globex].map((tenant_id) => {
+      const name = tenant_id === acme ? 'acme' : 'globex';
+      const session = (kind: string, idle: number, absolute: number) =>
+        `('${tenant_id}', ${bytes(`${name} uid${kind}`)}, ${bytes(`${name} session${kind}`)},
+          '${fixture[name].users.bob}', '', now() + ${idle} * interval '1 s', now() + ${absolute} * interval '1 s')`;
+      return `insert into sessions (tenant_id, uid_key, key, user_id, sealed_payload, expires_at, ends_at)
+        values ${session('', 60, 120)}, ${session(' idle', -1, 60)}, ${session(' over', 60, -1)}`;
+    }),
   ]);
 });
 afterAll(async () => {
@@ -81,7 +90,9 @@ describe.each([
 
   test('shows nothing that has ended', async () => {
     expect((await present('acme ended', tenant())).keys).toEqual([]);
-    expect((await present('acme left', tenant())).keys).toEqual(['acme left']);
+    for (const kind of ['left', 'of idle', 'of over']) {
+      expect((await present(`acme ${kind}`, tenant())).keys).toEqual([`acme ${kind}`]);
+    }
   });
 });
 
@@ -103,14 +114,14 @@ test('does not read the dead versions of a session again and again', async () =>
   const versions = 300;
   await runStatements(fixture.urls.superUrl, [
     'alter table protocol_store set (autovacuum_enabled = off)',
+    'alter table sessions set (autovacuum_enabled = off)',
     `insert into protocol_store (tenant_id, key, model, sealed_payload, expires_at)
     select '${globex}', sha256(n::text::bytea), 'Test', convert_to(repeat(n::text, 200), 'UTF8'), now() + interval '1 h'
     from generate_series(1000, 1200) as n`,
-    // Its end is indexed, so that each change leaves an entry behind in every index.
+    // Its last end is indexed, so that each change leaves an entry behind in every index.
     ...Array.from(
       { length: versions },
-      () =>
-        `update protocol_store set expires_at = expires_at + interval '1 s' where key = ${bytes('globex session')}`,
+      () => `update sessions set ends_at = ends_at + interval '1 s' where key = ${bytes('globex session')}`,
     ),
   ]);
   const readPages = async () => {

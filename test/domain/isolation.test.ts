@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
@@ -29,6 +30,11 @@ interface OfB {
   other_role: string;
   client_id: string;
   identifier: string;
+  session_id: string;
+  session_key: Buffer;
+  /** Of A, to be ended. */
+  own_user_id: string;
+  own_session_id: string;
 }
 
 interface Call {
@@ -83,6 +89,23 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'resource-servers/resource-servers.ts listResourceServers': () => [{ args: [] }],
   'resource-servers/resource-servers.ts putResourceServer': ({ identifier }) => [
     { args: [{ identifier, name: 'Of A', scopes: [] }], gives: undefined },
+  ],
+  'sessions/sessions.ts endAllSessions': ({ user_id }) => [{ args: [user_id], gives: 0 }],
+  'sessions/sessions.ts endOtherSessions': ({ user_id, session_id, own_user_id }) => [
+    { args: [user_id, session_id], gives: 0 },
+    { args: [own_user_id, session_id], gives: 1 },
+  ],
+  'sessions/sessions.ts endSession': ({ user_id, session_id, own_user_id }) => [
+    { args: [user_id, session_id], gives: false },
+    { args: [own_user_id, session_id], gives: false },
+  ],
+  'sessions/sessions.ts findSessionId': ({ session_key }) => [{ args: [session_key], gives: undefined }],
+  'sessions/sessions.ts labelSession': ({ user_id, session_id }) => [
+    { args: [user_id, session_id, 'Of A'], gives: false },
+  ],
+  'sessions/sessions.ts listSessions': ({ user_id }) => [{ args: [user_id, new Date()], gives: [] }],
+  'sessions/sessions.ts makeRoomForSession': ({ user_id }) => [
+    { args: [user_id, { limit: 1, now: new Date() }], gives: undefined },
   ],
   'tenants/tenants.ts createTenant': ({ slug }) => [
     { args: [{ slug, name: 'Of A' }], refused: conflict },
@@ -156,18 +179,16 @@ beforeAll(async () => {
     other_role: 'of-b-alone',
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
+    session_id: randomUUID(),
+    session_key: Buffer.from('a session of globex'),
+    own_user_id: fixture.acme.users.bob,
+    own_session_id: randomUUID(),
   };
   await Promise.all(
     (['acme', 'globex'] as const).map((tenant) =>
       withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
         await ensureServerSecrets(tx, masterKeys);
         await ensureSigningKeys(tx, masterKeys, new Date());
-        const key = Buffer.from(`a session of ${tenant}`);
-        const expires_at = new Date(Date.now() + 60_000);
-        await tx
-          .insertInto('protocol_store')
-          .values({ key, model: 'Session', sealed_payload: key, expires_at })
-          .execute();
       }),
     ),
   );
@@ -189,6 +210,28 @@ beforeAll(async () => {
       .where('alg', '=', 'EdDSA')
       .execute();
   });
+  for (const tenant of ['acme', 'globex'] as const) {
+    await withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
+      const uid_key = Buffer.from(`a session of ${tenant}`);
+      const key = Buffer.from(`a cookie of ${tenant}`);
+      const user_id = fixture[tenant].users.bob;
+      const row = { key, user_id, sealed_payload: key, expires_at: new Date(Date.now() + 60_000) };
+      await tx
+        .insertInto('sessions')
+        .values({
+          ...row,
+          id: tenant === 'globex' ? b.session_id : b.own_session_id,
+          uid_key,
+          authenticated_at: new Date(),
+          ends_at: row.expires_at,
+        })
+        .execute();
+      await tx
+        .insertInto('protocol_store')
+        .values({ ...row, model: 'Test', session_key: uid_key })
+        .execute();
+    });
+  }
   const ofB = await textsOf('=');
   const ofOthers = new Set(await textsOf('<>'));
   marks = ofB.filter((text) => text.length > 3 && !ofOthers.has(text));

@@ -48,6 +48,24 @@ test('removes what has expired in all tenants, and nothing else [A-181]', async 
   ]);
 });
 
+test('removes sessions that are past their absolute end, and leaves those that are only idle to it [A-181]', async () => {
+  await asSuperuser(
+    ...[acme, globex].map(
+      (tenant_id) => `insert into sessions (tenant_id, uid_key, key, sealed_payload, expires_at, ends_at)
+      select '${tenant_id}', sha256(kind::bytea), sha256(kind::bytea), kind::bytea, now() + idle, now() + absolute
+      from (values ('over', interval '-1 h', interval '-1 s'), ('idle', '-1 s', '1 h'), ('alive', '1 m', '1 h'))
+        as sessions (kind, idle, absolute)`,
+    ),
+  );
+  await Promise.all(nodes.map((db) => makePurgeExpired()({ db })));
+  const left = await asSuperuser(
+    `select tenant_id, convert_from(sealed_payload, 'UTF8') as kind from sessions order by tenant_id, kind`,
+  );
+  expect(left).toEqual(
+    [acme, globex].sort().flatMap((tenant_id) => ['alive', 'idle'].map((kind) => ({ tenant_id, kind }))),
+  );
+});
+
 test('removes client secrets that have expired, and keeps those that end later or never', async () => {
   await asSuperuser(
     ...[acme, globex].flatMap((tenant_id) => [

@@ -15,7 +15,15 @@ export const insiderMasterKeys = makeMasterKeyText('insider');
 const times = new Set(['exp', 'iat', 'iiat', 'loginTs', 'authTime']);
 
 type Payload = Record<string, unknown>;
+type Table = 'protocol_store' | 'sessions';
 type Row = { tenant_id: string; key: Buffer; sealed_payload: Buffer; expires_at: Date };
+
+const tableOf = (model: string): Table => (model === 'Session' ? 'sessions' : 'protocol_store');
+/** Columns that are points in time. */
+const columnsOf: Record<Table, string[]> = {
+  protocol_store: ['expires_at'],
+  sessions: ['created_at', 'authenticated_at', 'last_activity_at', 'expires_at', 'ends_at'],
+};
 
 /**
  * What only the server knows, for tests that forge or move time: its signing keys, and its stored objects by the value that
@@ -43,11 +51,14 @@ export async function makeInsider({ db, urls }: Pick<Fixture, 'db' | 'urls'>) {
     },
     /** The stored object, undefined when there is none. */
     async find(model: string, id: string): Promise<{ expires_at: Date; payload: Payload } | undefined> {
-      const { rows } = await pool.query<Row>('select * from protocol_store where key = $1', [
+      const table = tableOf(model);
+      const { rows } = await pool.query<Row>(`select * from ${table} where key = $1`, [
         cipher.key(model, id),
       ]);
       const [row] = rows;
-      return row && { expires_at: row.expires_at, payload: cipher.open(row.sealed_payload, row) };
+      return (
+        row && { expires_at: row.expires_at, payload: cipher.open(row.sealed_payload, { ...row, table }) }
+      );
     },
     /** Lets it expire in this many seconds by the clock of the database. */
     async expireIn(model: string, id: string, seconds: number): Promise<void> {
@@ -58,24 +69,25 @@ export async function makeInsider({ db, urls }: Pick<Fixture, 'db' | 'urls'>) {
     },
     /** Lets the session of this uid, which tokens name, have ended. */
     async expireSession(uid: string): Promise<void> {
-      await pool.query('update protocol_store set expires_at = now() where uid_key = $1', [
-        cipher.key('uid', uid),
-      ]);
+      await pool.query('update sessions set expires_at = now() where uid_key = $1', [cipher.key('uid', uid)]);
     },
     /** Makes it so many seconds older, in the row and in what is sealed there, and gives what is sealed. */
     async age(model: string, id: string, seconds: number): Promise<Payload> {
       const key = cipher.key(model, id);
-      const { rows } = await pool.query<Row>('select * from protocol_store where key = $1', [key]);
+      const table = tableOf(model);
+      const { rows } = await pool.query<Row>(`select * from ${table} where key = $1`, [key]);
       const row = rows[0]!;
       const aged = Object.fromEntries(
-        Object.entries(cipher.open(row.sealed_payload, row)).map(([name, value]) =>
+        Object.entries(cipher.open(row.sealed_payload, { ...row, table })).map(([name, value]) =>
           times.has(name) ? [name, Number(value) - seconds] : [name, value],
         ),
       );
-      await pool.query(
-        'update protocol_store set sealed_payload = $2, expires_at = expires_at - make_interval(secs => $3) where key = $1',
-        [key, cipher.seal(aged, row), seconds],
-      );
+      const moved = columnsOf[table].map((name) => `${name} = ${name} - make_interval(secs => $3)`);
+      await pool.query(`update ${table} set sealed_payload = $2, ${moved.join(', ')} where key = $1`, [
+        key,
+        cipher.seal(aged, { ...row, table }),
+        seconds,
+      ]);
       return aged;
     },
   };

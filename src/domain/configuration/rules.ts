@@ -12,14 +12,19 @@ export function mustHold<T>(findFlaw: (value: T) => string | undefined): z.core.
 }
 
 /** An ISO 8601 duration, kept as it was written. */
-export const duration = z.string().check(mustHold((text) => findDurationFlaw(text, 0)));
+export const duration = z.string().check(mustHold((text) => findDurationFlaw(text)));
 
-/** A duration that a session may last. */
-export const lifetime = z.string().check(mustHold((text) => findDurationFlaw(text, 60)));
+/** An ISO 8601 duration within bounds, kept as it was written. */
+export function durationBetween({ least, most }: { least: string; most: string }) {
+  return z.string().check(mustHold((text) => findDurationFlaw(text, { least, most })));
+}
 
-function findDurationFlaw(text: string, minimum: number): string | undefined {
+function findDurationFlaw(text: string, bounds?: { least: string; most: string }): string | undefined {
   try {
-    return parseDuration(text) < minimum ? `must be at least ${minimum} seconds` : undefined;
+    const seconds = parseDuration(text);
+    return bounds && (seconds < parseDuration(bounds.least) || seconds > parseDuration(bounds.most))
+      ? `must be between ${bounds.least} and ${bounds.most}`
+      : undefined;
   } catch (error) {
     if (error instanceof DurationError) {
       return error.message;

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { findHashFlaw, findPasswordFlaw } from '#src/domain/credentials/password-hash.ts';
 import { explainRefusal } from '#src/domain/credentials/password-refusal.ts';
+import { sessionBounds, sessionDefaults } from '#src/domain/sessions/session-policy.ts';
 import { parseDuration } from '#src/lib/duration.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
 import { clientSchema, identifier, scope, sharedClientSchema } from './client-schema.ts';
 import { findDuplicates } from './duplicates.ts';
-import { label, lifetime, mustHold } from './rules.ts';
+import { durationBetween, label, mustHold } from './rules.ts';
 
 const status = z.enum(['active', 'disabled']).optional();
 
@@ -73,10 +74,14 @@ const userSchema = z
 const settingsSchema = z.strictObject({
   mfa: z.enum(['optional', 'required']).optional(),
   session: z
-    .strictObject({ idle: lifetime.optional(), absolute: lifetime.optional() })
-    .refine(({ idle, absolute }) => !isLonger(idle, absolute), {
+    .strictObject({
+      idle: durationBetween(sessionBounds.idle).optional(),
+      absolute: durationBetween(sessionBounds.absolute).optional(),
+      limit: z.int().check(mustHold(findLimitFlaw)).optional(),
+    })
+    .refine(({ idle, absolute = sessionDefaults.absolute }) => !isLonger(idle, absolute), {
       path: ['idle'],
-      error: 'must not be longer than absolute',
+      error: `must not be longer than absolute (default ${sessionDefaults.absolute})`,
     })
     .optional(),
 });
@@ -115,9 +120,14 @@ export type ConfiguredUser = z.output<typeof userSchema>;
 export type ConfiguredResource = z.output<typeof resourceSchema>;
 export type ConfiguredRole = z.output<typeof roleSchema>;
 
-function isLonger(idle: string | undefined, absolute: string | undefined): boolean {
+function findLimitFlaw(limit: number): string | undefined {
+  const { least, most } = sessionBounds.limit;
+  return limit < least || limit > most ? `must be between ${least} and ${most}` : undefined;
+}
+
+function isLonger(idle: string | undefined, absolute: string): boolean {
   try {
-    return idle !== undefined && absolute !== undefined && parseDuration(idle) > parseDuration(absolute);
+    return idle !== undefined && parseDuration(idle) > parseDuration(absolute);
   } catch {
     // Said of the field itself.
     return false;
