@@ -108,7 +108,10 @@ test('neither shows nor changes the product’s own clients', async () => {
       return findClientWithSecrets(tx, accountClientId);
     });
   const before = await read();
-  expect(before).toMatchObject({ shared: true, redirect_uris: ['https://id.example.test/account/signed-in'] });
+  expect(before).toMatchObject({
+    shared: true,
+    redirect_uris: ['https://id.example.test/account/signed-in'],
+  });
   expect(await exportConfiguration(db, 'platform')).toEqual(platform);
   await apply(db, file);
   expect(await read()).toEqual(before);
