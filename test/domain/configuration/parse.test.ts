@@ -356,6 +356,20 @@ test.each([
     'settings.session.idle',
   ],
   ['a session of no time', { settings: { session: { idle: 'PT0S' } } }, 'settings.session.idle'],
+  ['idleness past the default end', { settings: { session: { idle: 'PT9H' } } }, 'settings.session.idle'],
+  [
+    'a day of idleness and more',
+    { settings: { session: { idle: 'P1DT1S', absolute: 'P30D' } } },
+    'settings.session.idle',
+  ],
+  ['a session of a second', { settings: { session: { absolute: 'PT1S' } } }, 'settings.session.absolute'],
+  [
+    'a session for more than 30 days',
+    { settings: { session: { absolute: 'P30DT1S' } } },
+    'settings.session.absolute',
+  ],
+  ['no session at all', { settings: { session: { limit: 0 } } }, 'settings.session.limit'],
+  ['a session without number', { settings: { session: { limit: 101 } } }, 'settings.session.limit'],
 ])('refuses %s', (_, fields, path) => {
   expect(problemsOf({ tenants: [{ slug: 'acme', ...fields }] })).toEqual([
     expect.stringMatching(`^tenants\\[0\\]\\.${path.replaceAll('.', '\\.')}: `),
