@@ -1,4 +1,5 @@
 import type { PageContext } from '#views/layout.ts';
+import { accountChoicePage } from '#views/pages/account-choice.ts';
 import { type ConsentProps, consentPage } from '#views/pages/consent.ts';
 import { errorPage } from '#views/pages/error.ts';
 import { homePage } from '#views/pages/home.ts';
@@ -7,6 +8,7 @@ import { type LoginProps, loginPage } from '#views/pages/login.ts';
 import { logoutPage } from '#views/pages/logout.ts';
 import { logoutChoicePage } from '#views/pages/logout-choice.ts';
 import { type NewPasswordProps, newPasswordPage } from '#views/pages/new-password.ts';
+import { type SessionProps, type SessionsProps, sessionsPage } from '#views/pages/sessions.ts';
 import { type TooManyRequestsProps, tooManyRequestsPage } from '#views/pages/too-many-requests.ts';
 import { workspacePage } from '#views/pages/workspace.ts';
 
@@ -73,6 +75,41 @@ const paused: TooManyRequestsProps = {
   back_href: '/login/Zk3p0',
 };
 const logout = { form_action: '/session/end/confirm', xsrf: 'eHNyZg' };
+
+const at = Date.UTC(2026, 10, 24, 8, 25);
+const hour = 3_600_000;
+/** A session that signed in at eight in the morning and was used so many minutes ago. */
+const session = (id: string, minutes: number): SessionProps => ({
+  current: false,
+  device: { browser: 'Safari', os: 'iOS', kind: 'phone' },
+  ip: '198.51.100.23',
+  methods: ['pwd'],
+  signed_in_at: at - 2 * hour,
+  active_at: at - minutes * 60_000,
+  idle_until: at + hour / 2 - minutes * 60_000,
+  until: at + 6 * hour,
+  end: { action: `/account/sessions/${id}/end?tenant=acme`, csrf: `end-${id}` },
+  rename: { action: `/account/sessions/${id}/label?tenant=acme`, csrf: `label-${id}` },
+});
+const sessions: SessionsProps = {
+  user: { email: 'alice@acme.test' },
+  sessions: [
+    {
+      ...session('a1', 0),
+      current: true,
+      device: { browser: 'Chrome', os: 'Windows', kind: 'desktop' },
+      ip: '203.0.113.7',
+    },
+    { ...session('a2', 12), label: 'Phone' },
+    {
+      ...session('a3', 25),
+      device: { browser: 'Firefox', os: 'Linux', kind: 'desktop' },
+      ip: '2001:db8::17',
+    },
+  ],
+  end_others: { action: '/account/sessions/end-others?tenant=acme', csrf: 'others' },
+  sign_out_href: '/logout?tenant=acme',
+};
 
 /** Every page in the states that people meet: usual, long, refused, and with all that may be missing missing. */
 export const samples: Sample[] = [
@@ -172,6 +209,39 @@ export const samples: Sample[] = [
   sample('workspace with nothing typed', workspacePage, product, { ...workspace, error: 'missing' }),
   sample('logout', logoutPage, acme, { ...logout, client: orders, user: { email: 'alice@acme.test' } }),
   sample('logout of nobody known', logoutPage, product, logout),
+  sample('account choice', accountChoicePage, product, {
+    choices: [
+      { name: 'Acme Inc', href: '/account/sessions?tenant=acme' },
+      { name: 'Globex', href: '/account/sessions?tenant=globex' },
+    ],
+  }),
+  sample('sessions', sessionsPage, acme, sessions),
+  sample('sessions of one device', sessionsPage, acme, {
+    ...sessions,
+    sessions: sessions.sessions.slice(0, 1),
+    done: 'ended_others',
+  }),
+  sample('sessions with long and hostile names', sessionsPage, longTenant, {
+    ...sessions,
+    user: { email: `${'alice'.repeat(40)}@acme.test` },
+    sessions: [
+      { ...sessions.sessions[0]!, label: `${'Workstation'.repeat(12)}<script>` },
+      {
+        ...session('b2', 30),
+        device: { browser: 'Br<o>wser'.repeat(30), os: '"&\u202eOS', kind: 'unknown' },
+        label: '"><svg/onload=1>',
+        ip: '2001:db8:1234:5678:9abc:def0:1234:5678',
+        methods: ['pwd', 'constructor', 'x'.repeat(200)],
+      },
+      { ...session('b3', 90), device: { kind: 'unknown' }, methods: [] },
+      { ...session('b4', 90), device: { os: 'Linux', kind: 'desktop' }, idle_until: at + 8 * hour },
+    ],
+    done: 'named',
+  }),
+  sample('sessions from right to left', sessionsPage, arabicTenant, {
+    ...sessions,
+    sessions: sessions.sessions.map((one) => ({ ...one, label: 'حاسوب المكتب' })),
+  }),
   sample('logged-out', loggedOutPage, acme, { client: orders }),
   sample('logged-out without client', loggedOutPage, product, {}),
   sample('logged-out of a client with a bad address', loggedOutPage, product, {

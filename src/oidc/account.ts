@@ -56,6 +56,18 @@ export function makeFindAccount(catalogue: Catalogue) {
   };
 }
 
+/** The active user of a session in the request's tenant; undefined when its sign-in does not count any more. */
+export async function findSessionUser({
+  accountId,
+  loginTs,
+}: {
+  accountId: string;
+  loginTs?: number | undefined;
+}): Promise<User | undefined> {
+  const user = isUuid(accountId) ? await readUser(accountId) : undefined;
+  return user?.status === 'active' && !isOver(user, undefined, loginTs) ? user : undefined;
+}
+
 /** The user that came with the row that was presented, else read now. */
 async function readUser(sub: string): Promise<User | undefined> {
   const { user } = requestStore();

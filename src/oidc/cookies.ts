@@ -1,6 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import type { Configuration } from 'oidc-provider';
 import { isTenantId } from '#src/database/tenant.ts';
+import { ttl } from './ttl.ts';
 
 export interface CookieNames {
   names: { session: string; interaction: string; resume: string };
@@ -11,6 +12,9 @@ export interface CookieNames {
   /** What a browser is known by to the users of one tenant who signed in there before. */
   device(tenant_id: string): string;
   deviceOptions: CookieOptions & { maxAge: number };
+  /** What binds a sign-in for our own account page to the browser that asked for it. */
+  account: string;
+  accountOptions: CookieOptions & { path: string; maxAge: number };
   /** The session cookie of one tenant; several live side by side in one browser. */
   session(tenant_id: string | undefined): string;
   /** The tenants that this browser holds a session cookie of. */
@@ -45,6 +49,9 @@ export function makeCookies(issuer: string): CookieNames {
     logoutOptions: options,
     device: (tenant_id) => `${host}device-${tenant_id}`,
     deviceOptions: { ...options, maxAge: deviceMs },
+    account: `${path}account`,
+    // As long as the sign-in may take.
+    accountOptions: { ...options, path: '/account', maxAge: ttl.Interaction * 1000 },
     session: (tenant_id) => (tenant_id === undefined ? session : `${session}-${tenant_id}`),
     sessionTenants: (header) =>
       header

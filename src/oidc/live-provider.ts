@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
 import { withTenant } from '#src/database/tenant.ts';
+import { ensureBuiltInClients } from '#src/domain/clients/built-in-clients.ts';
 import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import { ensureSigningKeys, readSigningKeys, type SigningKeySet } from '#src/domain/keys/signing-keys.ts';
 import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import type { Services } from '#src/services.ts';
+import { type BrowserSessions, makeBrowserSessions } from './browser-sessions.ts';
+import { makeCookies } from './cookies.ts';
 import { makeProtocolCipher } from './protocol-cipher.ts';
 import { makeProvider } from './provider.ts';
 import { documentPaths } from './routes.ts';
@@ -23,6 +26,8 @@ export interface LiveProvider {
   handle(req: IncomingMessage, res: ServerResponse): Promise<void>;
   /** The document at this path, once the provider has made it. */
   document(path: string): PublicDocument | undefined;
+  /** The sessions of browsers, for pages of our own. */
+  readonly sessions: BrowserSessions;
   /** Whether signing keys are loaded, for readiness. */
   ready(): boolean;
   stop(): void;
@@ -35,7 +40,9 @@ export async function makeLiveProvider(services: Services): Promise<LiveProvider
   const { masterKeys } = config;
   const secrets = await withTenant(db, platformTenantId, async (tx) => {
     await ensureSigningKeys(tx, masterKeys, now());
-    return ensureServerSecrets(tx, masterKeys);
+    const secrets = await ensureServerSecrets(tx, masterKeys);
+    await ensureBuiltInClients(tx, config.issuer);
+    return secrets;
   });
   const cipher = makeProtocolCipher(secrets.protocol_store);
 
@@ -93,6 +100,7 @@ export async function makeLiveProvider(services: Services): Promise<LiveProvider
   return {
     current: () => current.provider,
     handle: (req, res) => current.handle(req, res),
+    sessions: makeBrowserSessions({ cipher, cookies: makeCookies(config.issuer) }),
     document: (path) => current.documents.get(path),
     ready: () => keys.keys.some(({ state }) => state === 'active'),
     stop() {

@@ -1,4 +1,3 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
 import type Provider from 'oidc-provider';
 import type { Client, Interaction, InteractionResults } from 'oidc-provider';
@@ -6,6 +5,7 @@ import type { Tenant } from '#src/domain/tenants/tenants.ts';
 import { AnswerError } from '#src/lib/answer-error.ts';
 import { allowFormTarget } from '#src/oidc/form-target.ts';
 import { requestStore, runWithRequestStore } from '#src/oidc/request-store.ts';
+import { checkCsrf, csrfTokens } from './csrf.ts';
 import type { PageDependencies } from './pages.ts';
 
 /** A step of a sign-in that a page shows: who asks, in which tenant, and what was asked for. */
@@ -43,9 +43,9 @@ export async function withStep<T>(
     if (interaction.prompt.name !== prompt || !client || tenant?.status !== 'active') {
       throw new AnswerError(400, 'session_not_found');
     }
-    const tokens = csrfTokens(provider, prompt, interaction.uid);
+    const tokens = csrfTokens(provider, `${prompt} ${interaction.uid}`);
     if (ctx.method === 'POST') {
-      checkCsrf(ctx, tokens);
+      checkCsrf(ctx, field(ctx, 'csrf'), tokens);
     }
     if (params.redirect_uri) {
       allowFormTarget(ctx, params.redirect_uri);
@@ -81,24 +81,6 @@ async function findInteraction(provider: Provider, ctx: Context): Promise<Intera
     }
   }
   throw new AnswerError(400, 'session_not_found');
-}
-
-/** Bound to the interaction, whose cookie only this browser has, and to the page. One of each cookie key, the newest first. */
-function csrfTokens(provider: Provider, prompt: string, uid: string): string[] {
-  return (provider.keys as unknown as KeyObject[]).map((key) =>
-    createHmac('sha256', key).update(`csrf ${prompt} ${uid}`).digest('base64url'),
-  );
-}
-
-/** Refuses a post of another site or without this page's token: 403, nothing changed. */
-function checkCsrf(ctx: Context, expected: string[]) {
-  const given = Buffer.from(field(ctx, 'csrf') ?? '');
-  const known = expected
-    .map((token) => Buffer.from(token))
-    .some((wanted) => given.length === wanted.length && timingSafeEqual(given, wanted));
-  if (!known || ctx.get('sec-fetch-site') === 'cross-site') {
-    throw new AnswerError(403, 'form_expired');
-  }
 }
 
 /** A field of the posted form as text; undefined when absent, repeated or not a text. */

@@ -35,10 +35,13 @@ const clientOf = (client_id: string): ClientInput => ({
   redirect_uris: [redirect_uri],
 });
 
-const [conflict, noSuchRow] = ['23505', '23503'];
+const [conflict, noSuchRow, notShared] = ['23505', '23503', '23514'];
 
 /** How A calls each function of the domain with what it holds of B. A function without an entry fails the test. */
 const calls: Record<string, (b: OfB) => Call[]> = {
+  'clients/built-in-clients.ts ensureBuiltInClients': () => [
+    { args: ['https://of-a.test'], refused: notShared },
+  ],
   'clients/client-secrets.ts addClientSecret': ({ client_id }) => [
     { args: [client_id, { secret: 'of A' }], refused: noSuchRow },
     { args: [client_id, { secret: 'of A', retire_at: new Date(0) }], refused: noSuchRow },

@@ -30,11 +30,11 @@ const tints = [
  * A ring is a circle whose dashes are its tiles: `pathLength` counts ten to a tile, nine of stone and one of
  * grout, so all numbers are whole and the scattered tiles lie exactly on those below.
  */
-export function mosaic(seed: string): Html {
+export function mosaic(seed: string, shape: 'page' | 'band' = 'page'): Html {
   const random = randomFrom(seed);
   const x = Math.round(40 + random() * 320);
   const y = Math.round(450 + random() * 60);
-  return html`<svg viewBox="0 0 400 640" preserveAspectRatio="xMidYMid slice" focusable="false"><g transform="translate(${x} ${y})"><circle class="sun" r="15"/>${Array.from({ length: rings }, (_, i) => ring(i + 1, random))}</g></svg>`;
+  return html`<svg viewBox="${shape === 'band' ? '-280 424 960 112' : '0 0 400 640'}" preserveAspectRatio="xMidYMid slice" focusable="false"><g transform="translate(${x} ${y})"><circle class="sun" r="15"/>${Array.from({ length: rings }, (_, i) => ring(i + 1, random))}</g></svg>`;
 }
 
 function ring(index: number, random: () => number): Html {

@@ -162,6 +162,74 @@ input:focus-visible { outline-offset: -1px; border-color: var(--accent); }
 .facts { display: grid; gap: .75rem; margin-top: 1.75rem; padding-top: 1.25rem; border-top: 1px solid var(--hair); }
 dt { color: var(--quiet); font-size: .8125rem; }
 
+.wide .art { aspect-ratio: auto; height: 4.5rem; }
+.wide .art svg { height: 100%; aspect-ratio: auto; margin: 0; }
+.wide .pane > * { max-width: none; }
+.wide .brand { flex-wrap: wrap; gap: .75rem 1rem; margin-bottom: 2rem; }
+.who { flex: 1 1 8rem; min-width: 0; display: grid; gap: .25rem; font: .875rem/1.3 var(--sans); color: var(--quiet); }
+.who strong { color: var(--ink); font-size: 1rem; }
+.notice {
+  margin-top: 1.25rem; padding: .75rem 1rem; border-radius: .625rem; background: var(--sunk);
+  border-inline-start: .25rem solid var(--accent); outline: none;
+}
+.section { margin-top: 2.25rem; font: 500 1.375rem/1.3 var(--serif); }
+.section + .quiet { margin-top: .25rem; }
+.empty { margin-top: .75rem; padding: 1.25rem; border: 1px dashed var(--edge); border-radius: .875rem; color: var(--quiet); }
+.devices { list-style: none; display: grid; gap: .875rem; margin-top: 1.25rem; }
+.device {
+  display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .75rem 1rem; padding: 1.25rem;
+  border: 1px solid var(--hair); border-radius: .875rem;
+}
+.device.here { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent); }
+.tile { width: 2.75rem; height: 2.75rem; display: grid; place-items: center; border-radius: .625rem; color: var(--accent); background: var(--sunk); }
+.here .tile { color: var(--on-accent); background: var(--accent); }
+.glyph { width: 1.5rem; height: 1.5rem; fill: none; stroke: currentcolor; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }
+.about { grid-column: 2; min-width: 0; }
+.headline { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .75rem; min-height: 2.75rem; min-width: 0; }
+.headline h2, .headline h3 { margin: 0; font: 600 1.0625rem/1.35 var(--sans); min-width: 0; }
+.badge { padding: .0625rem .625rem; border-radius: 1rem; color: var(--on-accent); background: var(--accent); font: 600 .8125rem/1.5 var(--sans); }
+.kind { flex-basis: 100%; color: var(--quiet); font-size: .9375rem; }
+.device dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(12rem, 100%), 1fr)); gap: .75rem 1.5rem; }
+.device dd { font-size: .9375rem; }
+.acts { display: flex; flex-wrap: wrap; gap: .625rem; margin-top: 1.125rem; align-items: start; }
+.acts details[open] { flex-basis: 100%; }
+.small, summary { min-height: 2.5rem; padding: .4375rem 1rem; font-size: .9375rem; }
+summary {
+  display: inline-flex; align-items: center; gap: .5rem; border: 1px solid var(--edge); border-radius: .625rem;
+  color: var(--ink); background: var(--sheet); font-weight: 600; line-height: 1.5; cursor: pointer; list-style: none;
+}
+summary::-webkit-details-marker { display: none; }
+summary::after {
+  content: ''; width: .4375rem; height: .4375rem; flex: none; border: solid currentcolor; border-width: 0 1.6px 1.6px 0;
+  translate: 0 -.125rem; rotate: 45deg;
+}
+[open] > summary::after { translate: 0 .125rem; rotate: 225deg; }
+summary:hover, [open] > summary { background: var(--sunk); }
+details form { display: grid; gap: .875rem; justify-items: start; max-width: 30rem; margin-top: .75rem; padding: 1rem; border-radius: .625rem; background: var(--sunk); }
+details .field { width: 100%; }
+.danger {
+  min-height: 2.5rem; padding: .4375rem 1rem; border: 1px solid transparent; border-radius: .625rem;
+  color: var(--sheet); background: var(--danger); font: 600 .9375rem/1.5 var(--sans); cursor: pointer;
+}
+.danger:hover { text-decoration: underline; text-underline-offset: .2em; }
+.spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+
+@media (max-width: 37.49rem) {
+  .device { padding: 1rem; }
+  .about { grid-column: 1 / -1; }
+  .device dl { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .75rem; }
+}
+@media (min-width: 37.5rem) {
+  .wide { max-width: 60rem; }
+  .wide .pane { padding: 1.75rem 2.25rem 2.5rem; }
+  .wide .art { height: 6rem; }
+}
+@media (min-width: 56rem) {
+  .wide { min-height: 0; grid-template: auto 1fr / minmax(0, 1fr); }
+  .wide .art svg { position: static; }
+  .wide .pane { display: block; padding: 2rem 3rem 3rem; }
+}
+
 @media (max-height: 30rem) and (max-width: 55.99rem) {
   .art { display: none; }
 }

@@ -1,9 +1,9 @@
 import { html } from 'hono/html';
-import { name, webHref } from '#views/components/names.ts';
+import { type WorkspaceChoice, workspaceChoice } from '#views/components/choice.ts';
 import { layout, type PageContext } from '#views/layout.ts';
 import { text } from '#views/text/text.ts';
 
-export type LogoutChoiceProps = { choices: { name: string; href: string }[] };
+export type LogoutChoiceProps = { choices: WorkspaceChoice[] };
 
 /** Gives the page that asks which workspace to sign out of, when several are signed in in one browser. */
 export function logoutChoicePage(page: PageContext, props: LogoutChoiceProps): string {
@@ -13,8 +13,6 @@ export function logoutChoicePage(page: PageContext, props: LogoutChoiceProps): s
     title: logout_choice.title,
     body: html`<h1>${logout_choice.title}</h1>
 <p class="lead">${logout_choice.lead}</p>
-<ul class="choice">
-${props.choices.map((choice) => html`<li><a class="secondary" href="${webHref(choice.href)}">${name(choice.name, '')}</a></li>`)}
-</ul>`,
+${workspaceChoice(props.choices)}`,
   });
 }

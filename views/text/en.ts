@@ -102,6 +102,62 @@ export const en = {
     lead: 'You are signed in to more than one. Choose the one to sign out of.',
   },
 
+  account_choice: {
+    title: 'Which workspace?',
+    lead: 'You are signed in to more than one. Choose the one whose account you want to see.',
+    sign_out: 'Sign out',
+  },
+
+  signed_in: {
+    as: 'Signed in as',
+    sign_out: 'Sign out',
+  },
+
+  sessions: {
+    title: 'Where you are signed in',
+    lead: 'These devices are signed in to your account at {workspace}.',
+    this_device: 'This device',
+    others: 'Other devices',
+    no_others: 'You are signed in on this device only.',
+    not_yours: 'If one of them is not yours, sign it out and tell the people who run this workspace.',
+    browser_on_os: '{browser} on {os}',
+    some_browser_on_os: 'A browser on {os}',
+    unknown_device: 'Unknown device',
+    active: 'Last active',
+    active_now: 'Now',
+    signed_in: 'Signed in',
+    how: 'Signed in with',
+    address: 'Address',
+    idle_until: 'Ends if it is not used',
+    until: 'Ends at the latest',
+    end: 'Sign out',
+    end_asks: '{device} has to sign in again. What was open there may be lost.',
+    end_submit: 'Sign out this device',
+    end_others: 'Sign out everywhere else',
+    end_others_asks: 'All {count} other devices have to sign in again. You stay signed in here.',
+    end_others_asks_one: 'The other device has to sign in again. You stay signed in here.',
+    end_others_submit: 'Sign out all other devices',
+    name: 'Name',
+    rename: 'Rename',
+    label: 'Name of this device',
+    label_hint: 'Only you see it. Leave it empty to go by the browser again.',
+    label_submit: 'Save name',
+    done: {
+      ended_one: 'The device is signed out.',
+      ended_others: 'You are signed out everywhere else.',
+      named: 'The name is saved.',
+    },
+    /** By the values of RFC 8176. */
+    methods: {
+      pwd: 'Password',
+      otp: 'One-time code',
+      hwk: 'Passkey or security key',
+      swk: 'Passkey',
+      sms: 'Text message',
+      mfa: 'Two steps',
+    },
+  },
+
   logged_out: {
     title: 'You are signed out',
     lead: 'It is safe to close this window.',

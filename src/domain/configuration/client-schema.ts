@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
+import { isReservedClientId } from '#src/domain/clients/built-in-clients.ts';
 import { parseCidr } from '#src/lib/client-ip.ts';
 import { duration, label, mustHold } from './rules.ts';
 import { findRedirectUriFlaw, findUriFlaw, findWebUriFlaw } from './uris.ts';
@@ -19,6 +20,9 @@ const client_id = z.string().check(
   mustHold((text) => {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text)) {
       return 'must be of 1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit';
+    }
+    if (isReservedClientId(text)) {
+      return 'must not begin with tessera-, which is kept for clients of the product itself';
     }
     // RFC 9700 section 4.15: no client may pose as a user.
     return /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(text)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { TenantTx } from '#src/database/tenant.ts';
+import { isReservedClientId } from '#src/domain/clients/built-in-clients.ts';
 import { type ClientWithSecrets, listClients } from '#src/domain/clients/clients.ts';
 import { listResourceServers, type ResourceServer } from '#src/domain/resource-servers/resource-servers.ts';
 import { findTenant, listTenantDomains, type Tenant } from '#src/domain/tenants/tenants.ts';
@@ -72,7 +73,7 @@ export async function lockUsers(tx: TenantTx, emails: readonly string[]): Promis
 }
 
 async function readClients(tx: TenantTx): Promise<ClientWithSecrets[]> {
-  const clients = await listClients(tx);
+  const clients = (await listClients(tx)).filter(({ client_id }) => !isReservedClientId(client_id));
   const secrets = await tx
     .selectFrom('client_secrets')
     .select(['client_id', 'id', 'secret_hash', 'expires_at'])

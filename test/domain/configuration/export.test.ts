@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Database, makeDatabase } from '#src/database/pool.ts';
+import { withTenant } from '#src/database/tenant.ts';
+import { accountClientId, ensureBuiltInClients } from '#src/domain/clients/built-in-clients.ts';
+import { findClientWithSecrets } from '#src/domain/clients/clients.ts';
 import { applyConfiguration } from '#src/domain/configuration/apply.ts';
 import { exportConfiguration } from '#src/domain/configuration/export.ts';
 import { parseConfiguration } from '#src/domain/configuration/parse.ts';
 import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
+import { platformTenantId } from '#src/domain/tenants/platform.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import { createTestDatabase, runStatements, type TestDatabase } from '#test/support/postgres.ts';
 
@@ -101,6 +105,22 @@ test('gives back the file that made the tenant', async () => {
 
 test('gives the shared clients and resources under the name of the platform', async () => {
   expect(await exportConfiguration(db, 'platform')).toEqual(platform);
+});
+
+test('neither shows nor changes the product’s own clients', async () => {
+  const read = () =>
+    withTenant(db, platformTenantId, async (tx) => {
+      await ensureBuiltInClients(tx, 'https://id.example.test');
+      return findClientWithSecrets(tx, accountClientId);
+    });
+  const before = await read();
+  expect(before).toMatchObject({
+    shared: true,
+    redirect_uris: ['https://id.example.test/account/signed-in'],
+  });
+  expect(await exportConfiguration(db, 'platform')).toEqual(platform);
+  await apply(db, file);
+  expect(await read()).toEqual(before);
 });
 
 test('gives undefined for a tenant that does not exist', async () => {

@@ -309,6 +309,7 @@ describe('refuses a client', () => {
       { client_id: '00000000-0000-4000-8000-000000000001', redirect_uris },
       'client_id',
     ],
+    ['that is called as our own are', { client_id: 'Tessera-account', redirect_uris }, 'client_id'],
     ['with a broken network', { allowed_ips: ['203.0.113.0/33'], redirect_uris }, 'allowed_ips[0]'],
     ['with an overlap in words', { client_secret_overlap: '1 day', redirect_uris }, 'client_secret_overlap'],
     ['of a tenant that names tenants', { allowed_tenants: ['acme'], redirect_uris }, 'allowed_tenants'],
