@@ -70,7 +70,7 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
   }
   await catalogue.start();
   const provider = await makeLiveProvider(services);
-  const jobs = startJobs(services);
+  const jobs = await startJobs(services);
   let accepting = true;
   const underWay = new Set<ServerResponse>();
   server.off('request', answerStarting);

@@ -1,11 +1,15 @@
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import type { Config } from '#src/config.ts';
+import { type JobQueue, makeJobQueue } from '#src/database/job-queue.ts';
 import { openDatabase } from '#src/database/open.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type Catalogue, makeCatalogue } from '#src/domain/catalogue/catalogue.ts';
 import { makePasswordHashing, type PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
+import { type Mail, makeMail } from '#src/domain/mail/mail.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import type { Log } from '#src/lib/log.ts';
+import { makeSmtpTransport } from '#src/lib/mail-transport.ts';
 import type { MasterKey } from '#src/lib/master-key.ts';
 
 /** What the parts of a process share. Nothing else is passed around whole. */
@@ -17,6 +21,8 @@ export interface Services {
   now: () => Date;
   catalogue: Catalogue;
   hashing: PasswordHashing;
+  jobQueue: JobQueue;
+  mail: Mail;
   close(): Promise<void>;
 }
 
@@ -31,6 +37,9 @@ export async function makeServices(
   const opened = await openDatabase(config, log);
   const catalogue = makeCatalogue(opened.db, {
     onError: (err) => log.warn({ err }, 'configuration changes could not be read'),
+  });
+  const jobQueue = makeJobQueue(opened.db, {
+    onError: (err) => log.warn({ err }, 'the job queue did not get through'),
   });
   return {
     config: { ...config, masterKeys: opened.masterKeys },
@@ -54,6 +63,13 @@ export async function makeServices(
           ),
       },
     ),
+    jobQueue,
+    mail: makeMail({
+      masterKeys: opened.masterKeys,
+      jobQueue,
+      smtp: config.smtp && makeSmtpTransport(config.smtp.url.reveal()),
+      mailboxFolder: config.production ? undefined : path.join(config.dataDir, 'mail'),
+    }),
     async close() {
       catalogue.stop();
       await opened.close();

@@ -115,6 +115,7 @@ const sampleRows = (slug: string) => [
   `insert into signing_keys (kid, alg, public_jwk, sealed_private_jwk) values ('probe', 'ES256', '{}', '')`,
   `insert into server_secrets (name, sealed_secret) values ('dpop_nonce', '')`,
   `insert into protocol_store (key, model, sealed_payload, expires_at) values (sha256('${slug}'), 'Probe', '', now())`,
+  `insert into mails (kind, sealed_message) values ('probe', '')`,
   'set constraints all immediate',
 ];
 

@@ -144,6 +144,17 @@ export interface ProtocolStoreTable {
   expires_at: ColumnType<Date, Date | string, Date | string>;
 }
 
+export interface MailsTable {
+  tenant_id: TenantId;
+  id: Generated<string>;
+  user_id: string | null;
+  kind: string;
+  sealed_message: Buffer;
+  created_at: Timestamp;
+  attempts: Generated<number>;
+  last_error: string | null;
+}
+
 export interface SchemaMigrationsTable {
   name: string;
   checksum: Buffer;
@@ -165,5 +176,6 @@ export interface Schema {
   signing_keys: SigningKeysTable;
   server_secrets: ServerSecretsTable;
   protocol_store: ProtocolStoreTable;
+  mails: MailsTable;
   schema_migrations: SchemaMigrationsTable;
 }

@@ -9,7 +9,7 @@ const tenantsPerRun = 200;
 const rowsPerBatch = 1_000;
 
 /**
- * Removes expired rows of the protocol store and expired client secrets, a tenant at a time under its own row-level security:
+ * Removes expired rows of the protocol store, expired client secrets and abandoned mails, a tenant at a time under its own row-level security:
  * no statement reaches over tenants. Each run goes on where the last one ended. Rows that another node removes at the same
  * time are skipped.
  */
@@ -39,6 +39,8 @@ async function purgeTenant(db: Database, tenant_id: string) {
 }
 
 async function purgeBatch(tx: TenantTx): Promise<bigint> {
+  // Longer than a mail is tried: what is left of one whose last attempt died with its process.
+  await tx.deleteFrom('mails').where('created_at', '<', sql<Date>`now() - interval '3 days'`).execute();
   await tx.deleteFrom('client_secrets').where('expires_at', '<', sql<Date>`now()`).execute();
   // An array is read once; the planner may run a subquery of "in" anew for each row, which takes longer than a statement may.
   const { numAffectedRows } = await sql`

@@ -3,6 +3,7 @@ import type { Middleware } from 'koa';
 import type { LiveProvider } from '#src/oidc/live-provider.ts';
 import type { Services } from '#src/services.ts';
 import { consent } from './consent.ts';
+import { devMail } from './dev-mail.ts';
 import { readForm } from './form-body.ts';
 import { login } from './login.ts';
 import { newPassword } from './new-password.ts';
@@ -18,7 +19,7 @@ export function makePages(dependencies: PageDependencies): Middleware[] {
   const router = new Router();
   // Repeated fields and nested names arrive as they are, and are refused where a text is expected.
   router.use(['/login', '/consent', '/workspace'], readForm('16kb'));
-  for (const page of [login, newPassword, consent, workspace]) {
+  for (const page of [login, newPassword, consent, workspace, devMail]) {
     page(router, dependencies);
   }
   return [router.routes() as Middleware, router.allowedMethods() as Middleware];

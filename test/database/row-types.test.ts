@@ -39,6 +39,7 @@ const typeForms: Record<string, RegExp> = {
   boolean: /^boolean\b/,
   bytea: /^Buffer\b/,
   jsonb: /^JSONColumnType</,
+  integer: /^(Generated<)?number\b/,
   xid8: /^string\b/,
   'timestamp with time zone': /^(Nullable)?Timestamp$|^Date\b/,
 };

@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { makeJobQueue } from '#src/database/job-queue.ts';
 import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { type ClientInput, putClient } from '#src/domain/clients/clients.ts';
 import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import { ensureSigningKeys } from '#src/domain/keys/signing-keys.ts';
+import { queueMail } from '#src/domain/mail/mails.ts';
+import type { MailInput } from '#src/domain/mail/messages.ts';
 import { putResourceServer } from '#src/domain/resource-servers/resource-servers.ts';
 import { createTenant, replaceTenantDomains } from '#src/domain/tenants/tenants.ts';
 import { putRole } from '#src/domain/users/roles.ts';
@@ -27,6 +30,7 @@ interface OfB {
   role: string;
   /** A role that A will not happen to make, too. */
   other_role: string;
+  mail_id: string;
   client_id: string;
   identifier: string;
 }
@@ -55,6 +59,11 @@ const clientOf = (client_id: string): ClientInput => ({
   redirect_uris: [redirect_uri],
 });
 
+const mailTo = (to: string, user_id: string): MailInput => ({
+  ...{ to, user_id, kind: 'password_changed' },
+  data: { at: '2026-11-24T08:45:12.345Z', ip: '203.0.113.7', device: 'Firefox' },
+});
+
 const [conflict, noSuchRow] = ['23505', '23503'];
 
 /** How A calls each function of the domain with what it holds of B. A function without an entry fails the test. */
@@ -77,6 +86,15 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'keys/signing-keys.ts rotateSigningKeys': () => [
     { args: [masterKeys, { now: new Date(), at_once: true, algs: ['ES256'] }] },
   ],
+  'mail/mails.ts noteMailFailure': ({ mail_id }) => [{ args: [mail_id, 'of A'], gives: undefined }],
+  'mail/mails.ts queueMail': ({ user_id, email }) => [
+    {
+      args: [mailTo(email, user_id), { masterKeys, jobQueue: { send: async () => {} } }],
+      refused: noSuchRow,
+    },
+  ],
+  'mail/mails.ts removeMail': ({ mail_id }) => [{ args: [mail_id], gives: undefined }],
+  'mail/mails.ts takeMail': ({ mail_id }) => [{ args: [mail_id, masterKeys], gives: undefined }],
   'resource-servers/resource-servers.ts listResourceServers': () => [{ args: [] }],
   'resource-servers/resource-servers.ts putResourceServer': ({ identifier }) => [
     { args: [{ identifier, name: 'Of A', scopes: [] }], gives: undefined },
@@ -151,6 +169,7 @@ beforeAll(async () => {
     email: 'only@globex.test',
     role: 'of-b',
     other_role: 'of-b-alone',
+    mail_id: '',
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
   };
@@ -169,6 +188,11 @@ beforeAll(async () => {
     ),
   );
   await withTenant(fixture.db, b.tenant_id, async (tx) => {
+    await queueMail(tx, mailTo(b.email, b.user_id), {
+      masterKeys,
+      jobQueue: makeJobQueue(fixture.db, { onError: () => {} }),
+    });
+    b.mail_id = (await tx.selectFrom('mails').select('id').executeTakeFirstOrThrow()).id;
     await putRole(tx, { name: b.role, permissions: ['everything of B'] });
     await putRole(tx, { name: b.other_role, permissions: [] });
     await putUser(tx, {

@@ -160,6 +160,13 @@ input:focus-visible { outline-offset: -1px; border-color: var(--accent); }
 .note { margin-top: 1.75rem; padding: 1rem; border-radius: .625rem; background: var(--sunk); font-size: .9375rem; }
 .note h2 { margin: 0 0 .25rem; }
 .facts { display: grid; gap: .75rem; margin-top: 1.75rem; padding-top: 1.25rem; border-top: 1px solid var(--hair); }
+.mails { list-style: none; margin-top: 1.75rem; border-top: 1px solid var(--hair); }
+.mails li { display: grid; padding-block: .75rem; border-bottom: 1px solid var(--hair); }
+.mails a { font-weight: 600; }
+.letter {
+  margin: 1.75rem 0 0; padding: 1rem; border-radius: .625rem; background: var(--sunk);
+  font: .875rem/1.6 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere;
+}
 dt { color: var(--quiet); font-size: .8125rem; }
 
 @media (max-height: 30rem) and (max-width: 55.99rem) {
