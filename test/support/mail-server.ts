@@ -26,8 +26,6 @@ export type MailServerMode =
 export interface MailServer {
   url: string;
   received: ReceivedMail[];
-  /** How many conversations got as far as the content. */
-  attempts(): number;
   set(mode: MailServerMode): void;
   /** Accepts what it was silent about. */
   release(): void;
@@ -40,7 +38,6 @@ const answer = (responseCode: number) => Object.assign(new Error('not this one')
 export async function startMailServer({ port = 0 }: { port?: number } = {}): Promise<MailServer> {
   const received: ReceivedMail[] = [];
   let mode: MailServerMode = 'accept';
-  let attempts = 0;
   const held: (() => void)[] = [];
   const server = new SMTPServer({
     disabledCommands: ['AUTH', 'STARTTLS'],
@@ -49,7 +46,6 @@ export async function startMailServer({ port = 0 }: { port?: number } = {}): Pro
       callback(mode === 'refuse_recipient' ? answer(550) : null);
     },
     onData(stream, session, callback) {
-      attempts++;
       const chunks: Buffer[] = [];
       stream.on('data', (chunk) => chunks.push(chunk));
       stream.on('end', () => {
@@ -82,7 +78,6 @@ export async function startMailServer({ port = 0 }: { port?: number } = {}): Pro
   return {
     url: `smtp://127.0.0.1:${(listening.address() as AddressInfo).port}`,
     received,
-    attempts: () => attempts,
     set(next) {
       mode = next;
     },
