@@ -1,5 +1,5 @@
 -- The schema as the migrations leave it, to be read first. Generated: "npm run schema" writes it, and a test fails when it is stale.
--- The runtime role is shown as tessera.
+-- The runtime role is shown as tessera. The schema pgboss is the job queue's own, and stands in migration 0011 as its library gives it.
 
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 GRANT USAGE ON SCHEMA public TO tessera;
