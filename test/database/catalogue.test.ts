@@ -233,6 +233,7 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
     'signing_keys',
     'server_secrets',
     'protocol_store',
+    'mails',
   ];
 
   test('in every table but those that are read before the tenant is known', async () => {

@@ -34,6 +34,7 @@ beforeAll(async () => {
         .execute();
       const sealed = Buffer.from(key);
       await tx.insertInto('server_secrets').values({ name: 'dpop_nonce', sealed_secret: sealed }).execute();
+      await tx.insertInto('mails').values({ kind: 'new_device', sealed_message: sealed }).execute();
       await tx
         .insertInto('signing_keys')
         .values({ kid: 'kid', alg: 'ES256', public_jwk: '{}', sealed_private_jwk: sealed })

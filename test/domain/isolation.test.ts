@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { makeJobQueue } from '#src/database/job-queue.ts';
 import { type TenantTx, withTenant } from '#src/database/tenant.ts';
 import { type ClientInput, putClient } from '#src/domain/clients/clients.ts';
 import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
@@ -64,6 +63,8 @@ const mailTo = (to: string, user_id: string): MailInput => ({
   data: { at: '2026-11-24T08:45:12.345Z', ip: '203.0.113.7', device: 'Firefox' },
 });
 
+const sealing = { masterKeys, jobQueue: { send: async () => {} } };
+
 const [conflict, noSuchRow] = ['23505', '23503'];
 
 /** How A calls each function of the domain with what it holds of B. A function without an entry fails the test. */
@@ -89,7 +90,7 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'mail/mails.ts noteMailFailure': ({ mail_id }) => [{ args: [mail_id, 'of A'], gives: undefined }],
   'mail/mails.ts queueMail': ({ user_id, email }) => [
     {
-      args: [mailTo(email, user_id), { masterKeys, jobQueue: { send: async () => {} } }],
+      args: [mailTo(email, user_id), sealing],
       refused: noSuchRow,
     },
   ],
@@ -173,25 +174,21 @@ beforeAll(async () => {
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
   };
-  await Promise.all(
-    (['acme', 'globex'] as const).map((tenant) =>
-      withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
-        await ensureServerSecrets(tx, masterKeys);
-        await ensureSigningKeys(tx, masterKeys, new Date());
-        const key = Buffer.from(`a session of ${tenant}`);
-        const expires_at = new Date(Date.now() + 60_000);
-        await tx
-          .insertInto('protocol_store')
-          .values({ key, model: 'Session', sealed_payload: key, expires_at })
-          .execute();
-      }),
-    ),
-  );
-  await withTenant(fixture.db, b.tenant_id, async (tx) => {
-    await queueMail(tx, mailTo(b.email, b.user_id), {
-      masterKeys,
-      jobQueue: makeJobQueue(fixture.db, { onError: () => {} }),
+  // One after the other: making keys takes as long as a lock may be waited for.
+  for (const tenant of ['acme', 'globex'] as const) {
+    await withTenant(fixture.db, fixture[tenant].tenant_id, async (tx) => {
+      await ensureServerSecrets(tx, masterKeys);
+      await ensureSigningKeys(tx, masterKeys, new Date());
+      const key = Buffer.from(`a session of ${tenant}`);
+      const expires_at = new Date(Date.now() + 60_000);
+      await tx
+        .insertInto('protocol_store')
+        .values({ key, model: 'Session', sealed_payload: key, expires_at })
+        .execute();
     });
+  }
+  await withTenant(fixture.db, b.tenant_id, async (tx) => {
+    await queueMail(tx, mailTo(b.email, b.user_id), sealing);
     b.mail_id = (await tx.selectFrom('mails').select('id').executeTakeFirstOrThrow()).id;
     await putRole(tx, { name: b.role, permissions: ['everything of B'] });
     await putRole(tx, { name: b.other_role, permissions: [] });

@@ -65,9 +65,9 @@ export async function startMailServer({ port = 0 }: { port?: number } = {}): Pro
           held.push(() => callback(null));
         } else if (mode === 'forgetful') {
           // The library has no other way to break a connection.
-          (server as unknown as { connections: Set<{ close(): void }> }).connections.forEach((one) =>
-            one.close(),
-          );
+          for (const one of (server as unknown as { connections: Set<{ close(): void }> }).connections) {
+            one.close();
+          }
         }
       });
     },

@@ -63,7 +63,7 @@ test('times are in UTC, in words', () => {
     { at: '2026-11-24T23:45:12.345+02:00', ip: '203.0.113.7', device: 'Firefox on Windows' },
   );
   expect(text.replaceAll('\u202f', ' ')).toContain(
-    'When: November 24, 2026 at 9:45 PM UTC\nDevice: Firefox on Windows\nFrom: 203.0.113.7\n',
+    'When: November 24, 2026 at 9:45 PM UTC\nDevice: Firefox on Windows\nIP address: 203.0.113.7\n',
   );
 });
 

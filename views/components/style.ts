@@ -89,6 +89,7 @@ body {
 }
 
 h1 { font: 500 1.875rem/1.2 var(--serif); letter-spacing: -.015em; text-wrap: balance; }
+.quiet + h1 { margin-top: .5rem; }
 h2 { font: 600 1rem/1.4 var(--sans); margin-top: 1.5rem; }
 h3 { font: 600 .9375rem/1.4 var(--sans); }
 strong { font-weight: 600; }

@@ -186,7 +186,7 @@ export const en = {
 
   /** E-mails. `{workspace}` may stand in every sentence. */
   emails: {
-    facts: { at: 'When', device: 'Device', ip: 'From', until: 'Paused until' },
+    facts: { at: 'When', device: 'Device', ip: 'IP address', until: 'Paused until' },
     was_you: 'If this was you, there is nothing to do.',
     was_not_you:
       'If it was not you, somebody else may know your password: end the sign-ins that you do not know, choose a new password, and tell the people who run {workspace}.',

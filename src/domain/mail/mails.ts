@@ -25,7 +25,7 @@ export type StoredMail = MailInput & { id: string; attempts: number };
 export async function queueMail(
   tx: TenantTx,
   { to, user_id, kind, data }: MailInput,
-  { masterKeys, jobQueue }: { masterKeys: readonly MasterKey[]; jobQueue: JobQueue },
+  { masterKeys, jobQueue }: { masterKeys: readonly MasterKey[]; jobQueue: Pick<JobQueue, 'send'> },
 ): Promise<void> {
   if (typeof to !== 'string' || normaliseEmail(to) !== to) {
     throw new Error('a mail goes to one address, in its stored form');
