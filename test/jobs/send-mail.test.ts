@@ -136,7 +136,6 @@ describe('a queued mail', () => {
     const [plain, spoilt] = server.received.map(({ source }) => describeMessage(source));
     expect(spoilt).toEqual(plain);
     expect(server.received.map(({ to }) => to)).toEqual([['alice@example.test'], ['alice@example.test']]);
-    expect(server.received[1]!.source).not.toMatch(/^bcc:/im);
   });
 
   test('is tried again when the server is busy or breaks off, under the same Message-ID [A-233, F-16]', async () => {
