@@ -1,5 +1,5 @@
 -- The schema as the migrations leave it, to be read first. Generated: "npm run schema" writes it, and a test fails when it is stale.
--- The runtime role is shown as tessera.
+-- The runtime role is shown as tessera. The schema pgboss is the job queue's own, and stands in migration 0011 as its library gives it.
 
 GRANT USAGE ON SCHEMA public TO PUBLIC;
 GRANT USAGE ON SCHEMA public TO tessera;
@@ -105,6 +105,25 @@ ALTER TABLE known_devices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE known_devices FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON known_devices FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
 GRANT DELETE, INSERT, SELECT, UPDATE ON known_devices TO tessera;
+
+CREATE TABLE mails (
+  tenant_id uuid DEFAULT current_tenant_id() NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  user_id uuid,
+  kind text NOT NULL,
+  sealed_message bytea NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  attempts integer DEFAULT 0 NOT NULL,
+  last_error text,
+  CONSTRAINT mails_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT mails_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE,
+  CONSTRAINT mails_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES users(tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX mails_user_id ON mails USING btree (tenant_id, user_id);
+ALTER TABLE mails ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mails FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON mails FOR ALL USING (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id))) WITH CHECK (tenant_id = (( SELECT current_tenant_id() AS current_tenant_id)));
+GRANT DELETE, INSERT, SELECT, UPDATE ON mails TO tessera;
 
 CREATE TABLE protocol_store (
   tenant_id uuid DEFAULT current_tenant_id() NOT NULL,

@@ -76,7 +76,7 @@ async function run(server: Server, services: Services): Promise<RunningServer> {
     provider.stop();
     throw error;
   });
-  const jobs = startJobs(services);
+  const jobs = await startJobs(services);
   let accepting = true;
   const underWay = new Set<ServerResponse>();
   server.off('request', answerStarting);

@@ -1,11 +1,15 @@
+import path from 'node:path';
 import type { Config } from '#src/config.ts';
+import { type JobQueue, makeJobQueue } from '#src/database/job-queue.ts';
 import { openDatabase } from '#src/database/open.ts';
 import type { Database } from '#src/database/pool.ts';
 import { type Catalogue, makeCatalogue } from '#src/domain/catalogue/catalogue.ts';
 import { makePasswordHashing, type PasswordHashing } from '#src/domain/credentials/password-hashing.ts';
 import { type Limits, makeLimits } from '#src/domain/limits/limits.ts';
+import { type Mail, makeMail } from '#src/domain/mail/mail.ts';
 import { makeHashingQueue } from '#src/lib/hashing-queue.ts';
 import type { Log } from '#src/lib/log.ts';
+import { makeSmtpTransport } from '#src/lib/mail-transport.ts';
 import type { MasterKey } from '#src/lib/master-key.ts';
 import { hashingLanes } from '#src/lib/threads.ts';
 
@@ -19,6 +23,8 @@ export interface Services {
   catalogue: Catalogue;
   hashing: PasswordHashing;
   limits: Limits;
+  jobQueue: JobQueue;
+  mail: Mail;
   close(): Promise<void>;
 }
 
@@ -36,6 +42,9 @@ export async function makeServices(
   });
   const usedConfig = { ...config, masterKeys: opened.masterKeys };
   const limits = makeLimits({ db: opened.db, config: usedConfig, log });
+  const jobQueue = makeJobQueue(opened.db, {
+    onError: (err) => log.warn({ err }, 'the job queue did not get through'),
+  });
   return {
     config: usedConfig,
     db: opened.db,
@@ -54,6 +63,13 @@ export async function makeServices(
       },
     ),
     limits,
+    jobQueue,
+    mail: makeMail({
+      masterKeys: opened.masterKeys,
+      jobQueue,
+      smtp: config.smtp && makeSmtpTransport(config.smtp.url.reveal()),
+      mailboxFolder: config.production ? undefined : path.join(config.dataDir, 'mail'),
+    }),
     async close() {
       catalogue.stop();
       await limits.close();

@@ -1,6 +1,14 @@
+import type { Email, EmailContext } from '#views/emails/email.ts';
+import { newDeviceEmail } from '#views/emails/new-device.ts';
+import { passwordChangedEmail } from '#views/emails/password-changed.ts';
+import { passwordStoppedEmail } from '#views/emails/password-stopped.ts';
+import { sessionsEndedEmail } from '#views/emails/sessions-ended.ts';
+import { signInAfterFailuresEmail } from '#views/emails/sign-in-after-failures.ts';
+import { signInPausedEmail } from '#views/emails/sign-in-paused.ts';
 import type { PageContext } from '#views/layout.ts';
 import { accountChoicePage } from '#views/pages/account-choice.ts';
 import { type ConsentProps, consentPage } from '#views/pages/consent.ts';
+import { devMailboxPage, devMailPage } from '#views/pages/dev-mail.ts';
 import { errorPage } from '#views/pages/error.ts';
 import { homePage } from '#views/pages/home.ts';
 import { loggedOutPage } from '#views/pages/logged-out.ts';
@@ -269,9 +277,86 @@ export const samples: Sample[] = [
     limited: 'network',
     wait_seconds: 12,
   }),
+  sample('mailbox', devMailboxPage, product, {
+    mails: [
+      {
+        href: '/dev/mail/20261124T084512345Z-6b0f7a56-64a4-4bd8-9d6b-1c8a2b6f6a11',
+        subject: 'New sign-in to Acme Inc',
+        to: 'alice@acme.test',
+        date: '2026-11-24T08:45:12.345Z',
+      },
+      {
+        href: '/dev/mail/20261124T084501000Z-0c3d5a1e-2f5c-4c39-8a8e-5b1f3a7f0e22',
+        subject: `Your password for ${'Donaudampfschifffahrtsgesellschaft'.repeat(3)} was changed`,
+        to: `${'alice'.repeat(12)}@acme.test`,
+        date: '2026-11-24T08:45:01.000Z',
+      },
+    ],
+  }),
+  sample('mailbox with nothing in it', devMailboxPage, product, { mails: [] }),
+  sample('mail', devMailPage, product, {
+    back_href: '/dev/mail',
+    html_href: '/dev/mail/1/html',
+    source_href: '/dev/mail/1/source',
+    from: 'Tessera <no-reply@localhost>',
+    to: 'alice@acme.test',
+    date: '2026-11-24T08:45:12.345Z',
+    subject: 'New sign-in to Acme Inc',
+    body: `Somebody signed in to your account at Acme Inc.
+
+When: November 24, 2026 at 8:45 AM UTC
+
+https://id.example.test/recover?token=${'x'.repeat(120)}
+`,
+  }),
   sample('home', homePage, product, { issuer: 'http://localhost:3000', demo: true }),
   sample('home without demo', homePage, product, { issuer: 'https://id.example.test' }),
 ];
+
+/** As `Sample`, of an e-mail. */
+export type EmailSample = { name: string; render: (change?: <T>(value: T) => T) => Email };
+
+const toAcme: EmailContext = {
+  lang: 'en',
+  product: 'Tessera',
+  workspace: 'Acme Inc',
+  issuer: 'https://id.example.test',
+};
+const toDonau: EmailContext = { ...toAcme, workspace: longTenant.tenant!.name };
+const occasion = { at: '2026-11-24T08:45:12.345Z', ip: '203.0.113.7', device: 'Firefox on Windows' };
+
+/** Every e-mail. */
+export const emailSamples: EmailSample[] = [
+  emailSample('new device', newDeviceEmail, toAcme, occasion),
+  emailSample('new device in a workspace with a long name', newDeviceEmail, toDonau, {
+    ...occasion,
+    ip: '2001:db8:85a3:8d3:1319:8a2e:370:7348',
+  }),
+  emailSample(
+    'new device of nobody known',
+    newDeviceEmail,
+    { ...toAcme, workspace: '' },
+    { at: '', ip: '', device: '' },
+  ),
+  emailSample('sign-in after failures', signInAfterFailuresEmail, toAcme, { ...occasion, failures: 7 }),
+  emailSample('sign-in paused', signInPausedEmail, toAcme, {
+    ...occasion,
+    failures: 10,
+    until: '2026-11-24T09:00:00.000Z',
+  }),
+  emailSample('password stopped', passwordStoppedEmail, toAcme, { ...occasion, failures: 100 }),
+  emailSample('password changed', passwordChangedEmail, toAcme, occasion),
+  emailSample('sessions ended', sessionsEndedEmail, toAcme, { ...occasion, sessions: 3 }),
+];
+
+function emailSample<P>(
+  name: string,
+  view: (context: EmailContext, props: P) => Email,
+  context: EmailContext,
+  props: P,
+): EmailSample {
+  return { name, render: (change = (value) => value) => view(change(context), change(props)) };
+}
 
 function sample<P>(
   name: string,

@@ -113,10 +113,19 @@ export async function checkRedis({ redisUrl }: Pick<Config, 'redisUrl'>): Promis
   }
 }
 
-/** Whether SMTP_URL takes our login; nothing to check without it. */
-export async function checkSmtp({ smtp }: Pick<Config, 'smtp'>): Promise<Finding | undefined> {
+/** Whether SMTP_URL takes our login. Without it nothing is to be checked, but that in production no mail leaves. */
+export async function checkSmtp({
+  smtp,
+  production,
+}: Pick<Config, 'smtp' | 'production'>): Promise<Finding | undefined> {
   if (!smtp) {
-    return undefined;
+    return production
+      ? {
+          status: 'warn',
+          message: 'no mail is sent, not even about the safety of an account',
+          variable: 'SMTP_URL',
+        }
+      : undefined;
   }
   const transport = createTransport({
     url: smtp.url.reveal(),

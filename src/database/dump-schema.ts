@@ -5,7 +5,7 @@ const tableKind = 'r';
 const indexKinds = ['i', 'I'];
 
 const header = `-- The schema as the migrations leave it, to be read first. Generated: "npm run schema" writes it, and a test fails when it is stale.
--- The runtime role is shown as tessera.`;
+-- The runtime role is shown as tessera. The schema pgboss is the job queue's own, and stands in migration 0011 as its library gives it.`;
 
 /**
  * The schema public of a migrated database as SQL to read: each table with its columns, constraints, indexes, policies, triggers

@@ -137,6 +137,9 @@ export const policiesOfTables = `
 export const roleRules = `
   with me as (
     select oid, rolname, rolsuper from pg_roles where rolname in (current_user, session_user)
+  ), schemas as (
+    -- Ours and the job queue's.
+    select oid from pg_namespace where nspname in ('public', 'pgboss')
   ), powers as (
     select oid, 'is a superuser' as power from pg_roles where rolsuper
     union all
@@ -152,10 +155,10 @@ export const roleRules = `
     select datdba, format('owns database %s', datname) from pg_database where datname = current_database()
     union all
     select relowner, 'owns tables ' || string_agg(relname, ', ' order by relname)
-    from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm') group by 1
+    from pg_class join schemas on schemas.oid = relnamespace where relkind in ('r', 'p', 'v', 'm') group by 1
     union all
-    select proowner, 'owns functions ' || string_agg(oid::regprocedure::text, ', ' order by proname)
-    from pg_proc where pronamespace = 'public'::regnamespace group by 1
+    select proowner, 'owns functions ' || string_agg(pg_proc.oid::regprocedure::text, ', ' order by proname)
+    from pg_proc join schemas on schemas.oid = pronamespace group by 1
   )
   select format('role %s %s', me.rolname, power) as problem from me join powers using (oid)
   union all
@@ -167,8 +170,8 @@ export const roleRules = `
   group by me.rolname, other.rolname
   union all
   select format('role %s has %s on table %s, which no policy restrains', me.rolname, privilege, relname)
-  from me, pg_class c, unnest(array['TRUNCATE', 'REFERENCES', 'TRIGGER']) as privilege
-  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+  from me, schemas join pg_class c on c.relnamespace = schemas.oid, unnest(array['TRUNCATE', 'REFERENCES', 'TRIGGER']) as privilege
+  where c.relkind in ('r', 'p')
     and not pg_has_role(me.oid, c.relowner, 'member')
     and (
       has_table_privilege(me.oid, c.oid, privilege)

@@ -117,6 +117,7 @@ const sampleRows = (slug: string) => [
   `insert into server_secrets (name, sealed_secret) values ('dpop_nonce', '')`,
   `insert into protocol_store (key, model, sealed_payload, expires_at) values (sha256('${slug}'), 'Probe', '', now())`,
   `insert into sessions (uid_key, key, sealed_payload, expires_at, ends_at) values (sha256('${slug}'), sha256('${slug}'), '', now(), now())`,
+  `insert into mails (kind, sealed_message) values ('probe', '')`,
   'set constraints all immediate',
 ];
 

@@ -188,6 +188,17 @@ export interface RateLimitsTable {
   expire: ColumnType<string, string | number, string | number>;
 }
 
+export interface MailsTable {
+  tenant_id: TenantId;
+  id: Generated<string>;
+  user_id: string | null;
+  kind: string;
+  sealed_message: Buffer;
+  created_at: Timestamp;
+  attempts: Generated<number>;
+  last_error: string | null;
+}
+
 export interface SchemaMigrationsTable {
   name: string;
   checksum: Buffer;
@@ -212,5 +223,6 @@ export interface Schema {
   protocol_store: ProtocolStoreTable;
   sessions: SessionsTable;
   rate_limits: RateLimitsTable;
+  mails: MailsTable;
   schema_migrations: SchemaMigrationsTable;
 }

@@ -2,6 +2,7 @@ import type { Services } from '#src/services.ts';
 import { maintainKeys } from './maintain-keys.ts';
 import { makePurgeExpired } from './purge-expired.ts';
 import { purgeRateLimits } from './purge-rate-limits.ts';
+import { startSendingMail } from './send-mail.ts';
 
 type Job = { name: string; every: number; run: (services: Services) => Promise<void> };
 
@@ -10,10 +11,19 @@ const makeJobs = (): Job[] => [
   { name: 'purge_expired', every: 60, run: makePurgeExpired() },
   { name: 'purge_rate_limits', every: 60, run: purgeRateLimits },
   { name: 'maintain_keys', every: 3600, run: maintainKeys },
+  { name: 'supervise_queue', every: 60, run: ({ jobQueue }) => jobQueue.supervise() },
 ];
 
-/** Runs each job on its clock; one that fails is logged and tried again at its next time. */
-export function startJobs(services: Services): { stop(): Promise<void> } {
+/** What is under way when the process is told to end gets so long. Milliseconds. */
+const drainMs = 15_000;
+
+/**
+ * Runs each job on its clock; one that fails is logged and tried again at its next time. Takes what is in the job queue as it
+ * comes; throws when the queue is of another release.
+ */
+export async function startJobs(services: Services): Promise<{ stop(): Promise<void> }> {
+  await services.jobQueue.start();
+  await startSendingMail(services);
   const running = new Set<Promise<void>>();
   const timers = makeJobs().map(({ name, every, run }) => {
     let busy = false;
@@ -38,7 +48,7 @@ export function startJobs(services: Services): { stop(): Promise<void> } {
       for (const timer of timers) {
         clearInterval(timer);
       }
-      await Promise.all(running);
+      await Promise.all([...running, services.jobQueue.stop(drainMs)]);
     },
   };
 }

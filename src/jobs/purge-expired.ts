@@ -10,8 +10,8 @@ const tenantsPerRun = 200;
 const rowsPerBatch = 1_000;
 
 /**
- * Removes expired rows of the protocol store, sessions past their absolute end, expired client secrets and what was written behind
- * an erasure, a tenant at a time under its own row-level security:
+ * Removes expired rows of the protocol store, sessions past their absolute end, expired client secrets, abandoned mails and what was
+ * written behind an erasure, a tenant at a time under its own row-level security:
  * no statement reaches over tenants. Each run goes on where the last one ended. Rows that another node removes at the same
  * time are skipped.
  */
@@ -42,6 +42,8 @@ async function purgeTenant(db: Database, tenant_id: string) {
 }
 
 async function purgeBatch(tx: TenantTx): Promise<bigint> {
+  // Longer than a mail is tried: what is left of one whose last attempt died with its process.
+  await tx.deleteFrom('mails').where('created_at', '<', sql<Date>`now() - interval '3 days'`).execute();
   await tx.deleteFrom('client_secrets').where('expires_at', '<', sql<Date>`now()`).execute();
   const sessions = await purgeTable(tx, { table: 'sessions', key: 'uid_key', end: 'ends_at' });
   const objects = await purgeTable(tx, { table: 'protocol_store', key: 'key', end: 'expires_at' });

@@ -5,6 +5,7 @@ import type { Services } from '#src/services.ts';
 import { account } from './account.ts';
 import { accountSignIn } from './account-sign-in.ts';
 import { consent } from './consent.ts';
+import { devMail } from './dev-mail.ts';
 import { readForm } from './form-body.ts';
 import { login } from './login.ts';
 import { newPassword } from './new-password.ts';
@@ -23,7 +24,7 @@ export function makePages(dependencies: PageDependencies): Middleware[] {
   const router = new Router();
   // Repeated fields and nested names arrive as they are, and are refused where a text is expected.
   router.use(pageRoots, readForm('16kb'));
-  for (const page of [login, newPassword, consent, workspace, accountSignIn, account]) {
+  for (const page of [login, newPassword, consent, workspace, accountSignIn, account, devMail]) {
     page(router, dependencies);
   }
   return [router.routes() as Middleware, router.allowedMethods() as Middleware];

@@ -142,7 +142,7 @@ async function failInManyWays() {
 
 async function dumpDatabase(): Promise<string> {
   const tables = await runStatements(fixture.urls.superUrl, [
-    `select tablename as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`,
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`,
   ]);
   expect(tables.length).toBeGreaterThan(10);
   const rows = await runStatements(fixture.urls.superUrl, [

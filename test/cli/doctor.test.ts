@@ -306,7 +306,7 @@ describe('Redis', () => {
       return commands.map(answer).join('');
     });
 
-  test('that answers is well, and none is nothing to check', async () => {
+  test('that answers is well, and none is nothing to check but in production', async () => {
     const port = await listen(redis(() => '+OK\r\n'));
     expect(await check(`redis://127.0.0.1:${port}`)).toEqual({ status: 'ok', message: 'answers' });
     expect(await checkRedis({ redisUrl: undefined })).toBeUndefined();
@@ -334,12 +334,17 @@ describe('Redis', () => {
 });
 
 describe('SMTP', () => {
-  const check = (url: string) => checkSmtp({ smtp: { url: makeSecret(url), from: 'a@a.test' } });
+  const check = (url: string) =>
+    checkSmtp({ smtp: { url: makeSecret(url), from: 'a@a.test' }, production: false });
 
-  test('that answers is well, and none is nothing to check', async () => {
+  test('that answers is well, and none is nothing to check but in production', async () => {
     const port = await listen(lineServer('220 mail.test\r\n', () => '250 mail.test\r\n'));
     expect(await check(`smtp://127.0.0.1:${port}`)).toEqual({ status: 'ok', message: 'answers' });
-    expect(await checkSmtp({ smtp: undefined })).toBeUndefined();
+    expect(await checkSmtp({ smtp: undefined, production: false })).toBeUndefined();
+    expect(await checkSmtp({ smtp: undefined, production: true })).toMatchObject({
+      status: 'warn',
+      variable: 'SMTP_URL',
+    });
   });
 
   test('that is away or refuses us is a failure, by the variable', async () => {

@@ -156,7 +156,7 @@ test('exports what apply takes', async () => {
 
 test('migrates once, and refuses to without an owner', async () => {
   await runStatements(database.superUrl, [
-    'drop schema public cascade',
+    'drop schema public, pgboss cascade',
     'create schema public',
     'grant usage on schema public to public',
     `alter schema public owner to ${new URL(database.ownerUrl).username}`,

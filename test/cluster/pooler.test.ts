@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import * as client from 'openid-client';
+import { makeJobQueue } from '#src/database/job-queue.ts';
 import { makeDatabase } from '#src/database/pool.ts';
 import { withTenant } from '#src/database/tenant.ts';
+import { eventually } from '#test/support/eventually.ts';
 import { createFixture, type Fixture } from '#test/support/fixture.ts';
 import { completeFlow } from '#test/support/flow.ts';
 import { poolerPath, startPooler } from '#test/support/pooler.ts';
+import { runStatements } from '#test/support/postgres.ts';
 import { type Node, startNode } from '#test/support/server.ts';
 
 (poolerPath() ? describe : describe.skip)(
@@ -59,6 +62,27 @@ import { type Node, startNode } from '#test/support/server.ts';
       } finally {
         await db.close();
       }
+    });
+
+    test('a job is queued, run and supervised', async () => {
+      const db = makeDatabase({ url: pooler.url, pgbouncer: true, max: 1 });
+      const errors: unknown[] = [];
+      const queue = makeJobQueue(db, { onError: (error) => errors.push(error) });
+      const options = { retryLimit: 1, retryDelay: 1, retryDelayMax: 1, expireInSeconds: 60 };
+      const { tenant_id } = fixture.acme;
+      // Not the queue that the node takes mail from.
+      await runStatements(fixture.urls.ownerUrl, [
+        `select pgboss.create_queue('pooled', '{"policy": "standard"}')`,
+      ]);
+      const done: string[] = [];
+      await queue.start();
+      await withTenant(db, tenant_id, (tx) => queue.send(tx, 'pooled', { tenant_id, id: 'one' }, options));
+      await queue.work('pooled', { ...options, batchSize: 1 }, async ({ data }) => done.push(data.id) > 0);
+      await eventually(() => done.length > 0 || undefined);
+      await queue.supervise();
+      await queue.stop(1_000);
+      expect([done, errors]).toEqual([['one'], []]);
+      await db.close();
     });
   },
 );

@@ -239,6 +239,7 @@ describe('policies cost one look at the tenant per query [P-24]', () => {
     'server_secrets',
     'protocol_store',
     'sessions',
+    'mails',
   ];
 
   test('in every table but those that are read before the tenant is known', async () => {

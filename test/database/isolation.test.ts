@@ -40,6 +40,7 @@ beforeAll(async () => {
         .values({ uid_key: sealed, key: sealed, sealed_payload: sealed, expires_at: ends_at, ends_at })
         .execute();
       await tx.insertInto('server_secrets').values({ name: 'dpop_nonce', sealed_secret: sealed }).execute();
+      await tx.insertInto('mails').values({ kind: 'new_device', sealed_message: sealed }).execute();
       await tx
         .insertInto('signing_keys')
         .values({ kid: 'kid', alg: 'ES256', public_jwk: '{}', sealed_private_jwk: sealed })

@@ -21,6 +21,7 @@ afterEach(() => database.drop());
 const empty = () =>
   runStatements(database.ownerUrl, [
     'drop schema public cascade',
+    'drop schema if exists pgboss cascade',
     'create schema public',
     'grant usage on schema public to public',
   ]);

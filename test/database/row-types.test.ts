@@ -38,9 +38,9 @@ const typeForms: Record<string, RegExp> = {
   'text[]': /^string\[\]/,
   bigint: /^string\b/,
   boolean: /^boolean\b/,
-  integer: /^number\b/,
   bytea: /^Buffer\b/,
   jsonb: /^JSONColumnType</,
+  integer: /^(Generated<)?number\b/,
   xid8: /^string\b/,
   'timestamp with time zone': /^(Nullable)?Timestamp$|^Date\b/,
 };

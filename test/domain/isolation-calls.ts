@@ -15,6 +15,7 @@ export interface OfB {
   /** A device that the user is known on. */
   device_secret: string;
   device_id: string;
+  mail_id: string;
   /** Of A. */
   own_user_id: string;
 }

@@ -8,6 +8,8 @@ import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts
 import { verifyUserPassword } from '#src/domain/credentials/verify-user-password.ts';
 import { ensureServerSecrets } from '#src/domain/keys/server-secrets.ts';
 import { ensureSigningKeys } from '#src/domain/keys/signing-keys.ts';
+import { queueMail } from '#src/domain/mail/mails.ts';
+import type { MailInput } from '#src/domain/mail/messages.ts';
 import { putResourceServer } from '#src/domain/resource-servers/resource-servers.ts';
 import { createTenant, replaceTenantDomains } from '#src/domain/tenants/tenants.ts';
 import { changeUserStatus, userStatuses } from '#src/domain/users/life-cycle.ts';
@@ -36,6 +38,12 @@ const clientOf = (client_id: string): ClientInput => ({
 });
 
 const [conflict, noSuchRow, notShared] = ['23505', '23503', '23514'];
+const mailTo = (to: string, user_id: string): MailInput => ({
+  ...{ to, user_id, kind: 'password_changed' },
+  data: { at: '2026-11-24T08:45:12.345Z', ip: '203.0.113.7', device: 'Firefox' },
+});
+
+const sealing = { masterKeys, jobQueue: { send: async () => {} } };
 
 /** How A calls each function of the domain with what it holds of B. A function without an entry fails the test. */
 const calls: Record<string, (b: OfB) => Call[]> = {
@@ -62,6 +70,15 @@ const calls: Record<string, (b: OfB) => Call[]> = {
   'keys/signing-keys.ts rotateSigningKeys': () => [
     { args: [masterKeys, { now: new Date(), at_once: true, algs: ['ES256'] }] },
   ],
+  'mail/mails.ts noteMailFailure': ({ mail_id }) => [{ args: [mail_id, 'of A'], gives: undefined }],
+  'mail/mails.ts queueMail': ({ user_id, email }) => [
+    {
+      args: [mailTo(email, user_id), sealing],
+      refused: noSuchRow,
+    },
+  ],
+  'mail/mails.ts removeMail': ({ mail_id }) => [{ args: [mail_id], gives: undefined }],
+  'mail/mails.ts takeMail': ({ mail_id }) => [{ args: [mail_id, masterKeys], gives: undefined }],
   'resource-servers/resource-servers.ts listResourceServers': () => [{ args: [] }],
   'resource-servers/resource-servers.ts putResourceServer': ({ identifier }) => [
     { args: [{ identifier, name: 'Of A', scopes: [] }], gives: undefined },
@@ -143,6 +160,7 @@ beforeAll(async () => {
     email: 'only@globex.test',
     role: 'of-b',
     other_role: 'of-b-alone',
+    mail_id: '',
     client_id: 'globex-web',
     identifier: 'https://globex.test/api',
     ...(await withTenant(fixture.db, fixture.globex.tenant_id, async (tx) => {
@@ -160,6 +178,8 @@ beforeAll(async () => {
     });
   }
   await withTenant(fixture.db, b.tenant_id, async (tx) => {
+    await queueMail(tx, mailTo(b.email, b.user_id), sealing);
+    b.mail_id = (await tx.selectFrom('mails').select('id').executeTakeFirstOrThrow()).id;
     await putRole(tx, { name: b.role, permissions: ['everything of B'] });
     await putRole(tx, { name: b.other_role, permissions: [] });
     await putUser(tx, {

@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import readline from 'node:readline';
 import { makeMasterKeyText } from '#src/lib/master-key.ts';
 import type { Fixture } from './fixture.ts';
@@ -12,6 +15,8 @@ export interface Node {
   /** Its log, a parsed line each. */
   log: Record<string, unknown>[];
   process: ChildProcess;
+  /** Its data directory, which goes with it. */
+  dataDir: string;
   /** Ends it as an operator would, and waits. */
   stop(): Promise<void>;
   /** kill -9, and waits. */
@@ -32,7 +37,8 @@ const rateLimits = [
   .map((name) => `${name}=1000000/1m`)
   .join(',');
 
-const masterKeys = makeMasterKeyText('test');
+/** What every node of a test file seals with. */
+export const masterKeys = makeMasterKeyText('test');
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -50,6 +56,7 @@ export async function startNode(
   { issuer, env = {} }: { issuer?: string; env?: Record<string, string> } = {},
 ): Promise<Node> {
   const port = await freePort();
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'tessera-node-'));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/main.ts', 'serve'], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
@@ -60,10 +67,12 @@ export async function startNode(
       MIGRATION_DATABASE_URL: urls.ownerUrl,
       MASTER_KEYS: masterKeys,
       RATE_LIMITS: rateLimits,
+      TESSERA_DATA_DIR: dataDir,
       ...env,
     },
   });
   const exited = once(child, 'exit');
+  child.once('exit', () => rmSync(dataDir, { recursive: true, force: true }));
   const log: Record<string, unknown>[] = [];
   const ready = new Promise<void>((resolve, reject) => {
     readline.createInterface({ input: child.stderr! }).on('line', (line) => {
@@ -86,6 +95,7 @@ export async function startNode(
     url: `http://localhost:${port}`,
     log,
     process: child,
+    dataDir,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };

@@ -89,6 +89,7 @@ body {
 }
 
 h1 { font: 500 1.875rem/1.2 var(--serif); letter-spacing: -.015em; text-wrap: balance; }
+.quiet + h1 { margin-top: .5rem; }
 h2 { font: 600 1rem/1.4 var(--sans); margin-top: 1.5rem; }
 h3 { font: 600 .9375rem/1.4 var(--sans); }
 strong { font-weight: 600; }
@@ -160,6 +161,13 @@ input:focus-visible { outline-offset: -1px; border-color: var(--accent); }
 .note { margin-top: 1.75rem; padding: 1rem; border-radius: .625rem; background: var(--sunk); font-size: .9375rem; }
 .note h2 { margin: 0 0 .25rem; }
 .facts { display: grid; gap: .75rem; margin-top: 1.75rem; padding-top: 1.25rem; border-top: 1px solid var(--hair); }
+.mails { list-style: none; margin-top: 1.75rem; border-top: 1px solid var(--hair); }
+.mails li { display: grid; padding-block: .75rem; border-bottom: 1px solid var(--hair); }
+.mails a { font-weight: 600; }
+.letter {
+  margin: 1.75rem 0 0; padding: 1rem; border-radius: .625rem; background: var(--sunk);
+  font: .875rem/1.6 var(--mono); white-space: pre-wrap; overflow-wrap: anywhere;
+}
 dt { color: var(--quiet); font-size: .8125rem; }
 
 .wide .art { aspect-ratio: auto; height: 4.5rem; }

@@ -246,6 +246,61 @@ export const en = {
     demo: 'The demo workspaces {first} and {second} are ready. Their people, clients and secrets are in {file}.',
   },
 
+  dev_mail: {
+    title: 'Mail',
+    lead: 'What this development server would have sent. Set {variable} to send it.',
+    none: 'Nothing yet.',
+    no_subject: 'Without a subject',
+    to: 'To',
+    from: 'From',
+    date: 'Sent',
+    back: 'All mail',
+    html: 'Show as HTML',
+    source: 'Show the source',
+  },
+
+  /** E-mails. `{workspace}` may stand in every sentence. */
+  emails: {
+    facts: { at: 'When', device: 'Device', ip: 'IP address', until: 'Paused until' },
+    was_you: 'If this was you, there is nothing to do.',
+    was_not_you:
+      'If it was not you, somebody else may know your password: end the sign-ins that you do not know, choose a new password, and tell the people who run {workspace}.',
+    see_sessions: 'See where you are signed in',
+    footer:
+      'You get this because it concerns the safety of your account at {workspace}. Nobody will ever ask you for your password by email.',
+    new_device: {
+      subject: 'New sign-in to {workspace}',
+      lead: 'Somebody signed in to your account at {workspace} on a device that we had not seen before.',
+    },
+    sign_in_after_failures: {
+      subject: 'Sign-in to {workspace} after wrong passwords',
+      lead: 'Somebody signed in to your account at {workspace} after {failures} wrong passwords.',
+    },
+    sign_in_paused: {
+      subject: 'Signing in to {workspace} is paused',
+      lead: 'Your account at {workspace} was given {failures} wrong passwords in a row, so no password is taken for a while. Where you are signed in already you stay so.',
+      was_you: 'If this was you, wait until then and try again.',
+      was_not_you:
+        'If it was not you, somebody is trying passwords. Your own was not among them; make sure that it is long and used nowhere else.',
+    },
+    password_stopped: {
+      subject: 'Your password for {workspace} no longer works',
+      lead: 'Your account at {workspace} was given {failures} wrong passwords. To keep it safe, its password was switched off.',
+      what_to_do: 'To sign in again you need a new password: ask the people who run {workspace}.',
+      nothing_lost: 'Nobody got in this way, and nothing in your account was changed.',
+    },
+    password_changed: {
+      subject: 'Your password for {workspace} was changed',
+      lead: 'The password of your account at {workspace} was changed.',
+      was_not_you:
+        'If it was not you, tell the people who run {workspace} at once: somebody else has your account.',
+    },
+    sessions_ended: {
+      subject: 'You were signed out of {workspace} elsewhere',
+      lead: 'Sign-ins of your account at {workspace} that were ended: {sessions}.',
+    },
+  },
+
   scopes: {
     openid: 'Know who you are when you sign in',
     profile: 'See your name and profile',

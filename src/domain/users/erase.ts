@@ -15,6 +15,7 @@ const removedRows: Record<PersonalTable, true> = {
   user_roles: true,
   known_devices: true,
   sessions: true,
+  mails: true,
   protocol_store: true,
 };
 
