@@ -8,9 +8,11 @@ alter table users
 
 -- For this transaction the owner sees every tenant's users.
 alter table users no force row level security;
+alter table users disable trigger remove_sessions;
 update users set password_compromised = true where status = 'compromised';
 -- Nobody has ever signed in as them.
 update users set status = 'invited' where status = 'active' and password_hash is null;
+alter table users enable trigger remove_sessions;
 alter table users force row level security;
 
 alter table users

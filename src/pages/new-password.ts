@@ -15,6 +15,7 @@ import { text } from '#views/text/text.ts';
 import { unlessBusy } from './busy.ts';
 import { field, type Step, withStep } from './interaction.ts';
 import { renderNewPassword } from './new-password-form.ts';
+import { occasionOf } from './notices.ts';
 import type { PageDependencies } from './pages.ts';
 import { attemptPassword } from './password-attempt.ts';
 import { proceed } from './sign-in-steps.ts';
@@ -34,7 +35,7 @@ type Problem = Pick<NewPasswordProps, 'error' | 'refusal'>;
 
 /** Looks at the step, lets go of the database while passwords are judged and hashed, and then changes everything at once. */
 async function choose(ctx: Context, dependencies: PageDependencies): Promise<void> {
-  const { db, hashing } = dependencies.services;
+  const { db, hashing, mail, now } = dependencies.services;
   const email = field(ctx, 'email')?.trim();
   const password = field(ctx, 'password');
   const chosen = field(ctx, 'new_password');
@@ -95,6 +96,9 @@ async function choose(ctx: Context, dependencies: PageDependencies): Promise<voi
         device: device_secret,
       });
       if (mended) {
+        const data = occasionOf(ctx, now());
+        const about = { to: mended.email, user_id: mended.id };
+        await mail.queue(await requestTx(), { ...about, kind: 'password_changed', data });
         await proceed(ctx, step, mended);
       } else {
         // Not compromised, or not any more: the way in is the usual one.

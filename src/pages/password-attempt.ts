@@ -7,6 +7,7 @@ import type { Reservation } from '#src/domain/limits/sign-in.ts';
 import { normaliseEmail } from '#src/lib/email.ts';
 import { requestInfo } from '#src/lib/request-info.ts';
 import { deviceCookie } from './device-cookie.ts';
+import { noticeOf, occasionOf } from './notices.ts';
 import type { PageDependencies } from './pages.ts';
 
 export interface TypedCredentials {
@@ -31,7 +32,7 @@ export async function attemptPassword(
   { services, provider }: PageDependencies,
   { tenant_id, email, password }: TypedCredentials,
 ): Promise<PasswordAttempt> {
-  const { config, db, hashing, limits } = services;
+  const { config, db, hashing, limits, mail } = services;
   const { ip } = requestInfo(ctx.req);
   const now = services.now();
   const inTenant = <T>(work: (tx: TenantTx) => Promise<T>) => withTenant(db, tenant_id, work);
@@ -44,12 +45,19 @@ export async function attemptPassword(
     return { ok: false, reason: 'limited', refusal: reserved };
   }
   const outcome = await settle(reserved, () => verifyUserPassword({ hashing, inTenant, now }, typed));
+  const notice = noticeOf(outcome, { email: typed.email ?? '', now, occasion: occasionOf(ctx, now) });
   if (!outcome.ok) {
+    if (notice) {
+      await inTenant((tx) => mail.queue(tx, notice));
+    }
     return outcome;
   }
-  const device_secret = await inTenant((tx) =>
-    rememberDevice(tx, outcome.user.id, { known: device_secrets }, now),
-  );
+  const device_secret = await inTenant(async (tx) => {
+    if (notice) {
+      await mail.queue(tx, notice);
+    }
+    return rememberDevice(tx, outcome.user.id, { known: device_secrets }, now);
+  });
   cookie.keep(device_secret);
   return { ...outcome, device_secret };
 }

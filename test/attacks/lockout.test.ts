@@ -7,7 +7,7 @@ import { comparable, expectSafe } from '#test/support/expect-safe.ts';
 import { createFixture, type Fixture, password } from '#test/support/fixture.ts';
 import { isSignedIn, type LoginForm, openLogin } from '#test/support/login-form.ts';
 import { runStatements } from '#test/support/postgres.ts';
-import { type Node, startNode } from '#test/support/server.ts';
+import { type Node, startNode, unlimitedSignIns } from '#test/support/server.ts';
 import { makeUserAgent, type Page, readForms, type UserAgent } from '#test/support/user-agent.ts';
 
 const { free, stop } = lockoutPolicy;
@@ -23,7 +23,7 @@ let form: LoginForm;
 
 beforeAll(async () => {
   fixture = await createFixture();
-  node = await startNode(fixture);
+  node = await startNode(fixture, { env: unlimitedSignIns });
   issuer = node.url;
   hash = await hashPassword(password);
 });
@@ -41,7 +41,7 @@ const sql = (...statements: string[]) => runStatements(fixture.urls.superUrl, st
 /** As after so many failures, the last wait of which is over. */
 const setFailures = (count: number) =>
   sql(
-    `update users set failed_login_attempts = ${count}, failed_device_attempts = 0, locked_until = null, status = 'active'`,
+    `update users set failed_login_attempts = ${count}, failed_device_attempts = 0, locked_until = null, status = 'active', password_compromised = false`,
   );
 const endWait = () => sql(`update users set locked_until = now() - interval '1 second'`);
 const failuresOf = async (email: string) => {

@@ -7,7 +7,7 @@ import { expectSafe, expectUnchanged } from '#test/support/expect-safe.ts';
 import { forgetFailures } from '#test/support/failures.ts';
 import { createFixture, type Fixture, password, redirect_uri } from '#test/support/fixture.ts';
 import { isSignedIn, type LoginForm, openLogin } from '#test/support/login-form.ts';
-import { type Node, startNode } from '#test/support/server.ts';
+import { type Node, startNode, unlimitedSignIns } from '#test/support/server.ts';
 import { makeUserAgent, type Page } from '#test/support/user-agent.ts';
 
 let fixture: Fixture;
@@ -17,7 +17,7 @@ let form: LoginForm;
 
 beforeAll(async () => {
   fixture = await createFixture();
-  node = await startNode(fixture);
+  node = await startNode(fixture, { env: unlimitedSignIns });
   issuer = node.url;
   form = await openLogin(issuer);
 });

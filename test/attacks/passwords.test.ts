@@ -9,7 +9,7 @@ import { forgetFailures } from '#test/support/failures.ts';
 import { createFixture, type Fixture, password } from '#test/support/fixture.ts';
 import { isSignedIn, type LoginForm, openLogin } from '#test/support/login-form.ts';
 import { runStatements } from '#test/support/postgres.ts';
-import { type Node, startNode } from '#test/support/server.ts';
+import { type Node, startNode, unlimitedSignIns } from '#test/support/server.ts';
 import type { Page } from '#test/support/user-agent.ts';
 
 let fixture: Fixture;
@@ -19,7 +19,7 @@ let form: LoginForm;
 
 beforeAll(async () => {
   fixture = await createFixture();
-  node = await startNode(fixture);
+  node = await startNode(fixture, { env: unlimitedSignIns });
   issuer = node.url;
   form = await openLogin(issuer);
 });

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { makeDatabase } from '#src/database/pool.ts';
 import { makePasswordHashing } from '#src/domain/credentials/password-hashing.ts';
+import { makeLimits } from '#src/domain/limits/limits.ts';
 import { makeMetrics } from '#src/http/metrics/registry.ts';
 import { routeLabel } from '#src/http/metrics/requests.ts';
 import { HashingBusyError, makeHashingQueue } from '#src/lib/hashing-queue.ts';
+import { makeLog } from '#src/lib/log.ts';
 import { basic, call } from '#test/support/call.ts';
 import { eventually } from '#test/support/eventually.ts';
 import { createFixture, type Fixture, password, resource } from '#test/support/fixture.ts';
@@ -14,7 +16,11 @@ import { freePort, type Node, startNode } from '#test/support/server.ts';
 describe('the registry', () => {
   const db = makeDatabase({ url: 'postgres://nobody@127.0.0.1:1/none' });
   const queue = makeHashingQueue({ concurrency: 1, maxWaiting: 0, maxWaitMs: 1_000 });
-  const { registry } = makeMetrics({ db, hashing: makePasswordHashing(queue) });
+  const { registry } = makeMetrics({
+    db,
+    hashing: makePasswordHashing(queue),
+    limits: makeLimits({ db, config: { rateLimits: {}, masterKeys: [] }, log: makeLog({ level: 'silent' }) }),
+  });
   afterAll(() => db.close());
 
   test('holds what docs/metrics.md lists', () => {

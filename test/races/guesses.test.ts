@@ -7,7 +7,7 @@ import { createFixture, type Fixture } from '#test/support/fixture.ts';
 import { authorize, discover } from '#test/support/flow.ts';
 import { runStatements } from '#test/support/postgres.ts';
 import { type Answer, cookiesOf, type RawRequest, race, tally } from '#test/support/race.ts';
-import { type Cluster, startCluster } from '#test/support/server.ts';
+import { type Cluster, startCluster, unlimitedSignIns } from '#test/support/server.ts';
 import { makeUserAgent, readForms, type UserAgent } from '#test/support/user-agent.ts';
 
 const email = 'carol@example.test';
@@ -22,7 +22,7 @@ let hash: string;
 
 beforeAll(async () => {
   fixture = await createFixture();
-  cluster = await startCluster(fixture);
+  cluster = await startCluster(fixture, 2, unlimitedSignIns);
 });
 afterAll(async () => {
   await cluster?.stop();

@@ -37,6 +37,9 @@ const rateLimits = [
   .map((name) => `${name}=1000000/1m`)
   .join(',');
 
+/** For a test of what lies behind the limit of sign-ins: the lock of the account, or what a form is answered. */
+export const unlimitedSignIns = { RATE_LIMITS: `${rateLimits},sign_in=1000000/15m` };
+
 /** What every node of a test file seals with. */
 export const masterKeys = makeMasterKeyText('test');
 

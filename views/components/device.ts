@@ -1,5 +1,5 @@
 import { html, raw } from 'hono/html';
-import { displayText, fill } from '#views/components/names.ts';
+import { displayText, fill, fillText } from '#views/components/names.ts';
 import type { Html } from '#views/layout.ts';
 import type { Words } from '#views/text/text.ts';
 
@@ -28,4 +28,10 @@ export function deviceName({ sessions }: Words, device: Device): Html {
   if (browser && os) return fill(sessions.browser_on_os, parts);
   if (browser) return parts.browser;
   return os ? fill(sessions.some_browser_on_os, parts) : html`${sessions.unknown_device}`;
+}
+
+/** The same for a mail, which is text before it is anything else. */
+export function deviceText({ sessions }: Words, { browser, os }: Device): string {
+  if (browser && os) return fillText(sessions.browser_on_os, { browser, os });
+  return browser ?? (os ? fillText(sessions.some_browser_on_os, { os }) : sessions.unknown_device);
 }

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Services } from '#src/services.ts';
 import { measureDatabase } from './database.ts';
+import { measureLimits } from './limits.ts';
 import { measurePasswords } from './passwords.ts';
 import { makeRequestMeter, type RequestMeter } from './requests.ts';
 
@@ -9,11 +10,12 @@ export interface Metrics {
   requests: RequestMeter;
 }
 
-export type MeasuredServices = Pick<Services, 'db' | 'hashing'>;
+export type MeasuredServices = Pick<Services, 'db' | 'hashing' | 'limits'>;
 
 /** What is measured beside requests. Each puts its metrics into the registry and keeps them by itself. */
 const measurements: ((registry: Registry, services: MeasuredServices) => void)[] = [
   measurePasswords,
+  measureLimits,
   measureDatabase,
 ];
 
