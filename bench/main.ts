@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { parseArgs } from 'node:util';
 import { compareBindings } from './argon2.ts';
 import { countCosts } from './costs.ts';
+import { enumerationTable, measureEnumeration, seedEnumeration } from './enumeration.ts';
 import { type Flow, flows, type Target } from './flows.ts';
 import { runLoad } from './load.ts';
 import { bindingTable, loginTable } from './login-tables.ts';
@@ -12,9 +13,10 @@ import { costTable, type Measurement, type Row, speedTable, summarise } from './
 import { seed, startDatabase, startTessera } from './tessera.ts';
 import { startCountingProxy } from './wire.ts';
 
-const usage = `npm run bench -- [flow ... | logins | argon2] [--seconds 5] [--rounds 3] [--connections 32] [--json] [--profile DIR]
+const usage = `npm run bench -- [flow ... | logins | enumeration | argon2] [--seconds 5] [--rounds 3] [--connections 32] [--samples 500] [--json] [--profile DIR]
 flows: ${flows.map(({ name }) => name).join(' ')}
 logins: whole sign-ins beside bare password hashes, and what a flood of them does to machines that ask for tokens.
+enumeration: whether a wrong password tells who exists, by bytes or by time; --samples of each side.
 argon2: the bindings of argon2id against one another.
 --profile writes a processor profile of Tessera into the folder; the numbers of such a run are not for comparing.
 `;
@@ -24,6 +26,7 @@ const { values, positionals } = parseArgs({
   options: {
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
+    samples: { type: 'string', default: '500' },
     connections: { type: 'string', default: '32' },
     profile: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -32,7 +35,11 @@ const { values, positionals } = parseArgs({
 });
 const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(Number);
 /** What is no comparison of flows; each is measured by itself. */
-const others: Record<string, () => Promise<void>> = { logins: benchLogins, argon2: benchArgon2 };
+const others: Record<string, () => Promise<void>> = {
+  logins: benchLogins,
+  enumeration: benchEnumeration,
+  argon2: benchArgon2,
+};
 const other = positionals.length === 1 ? others[positionals[0]!] : undefined;
 const chosen = positionals.length ? flows.filter(({ name }) => positionals.includes(name)) : flows;
 if (
@@ -129,6 +136,20 @@ async function benchLogins() {
     { connections, seconds, rounds, measured, costs },
     `${loginTable(measured)}\nOne sign-in:\n\n${costTable(costs)}`,
   );
+}
+
+async function benchEnumeration() {
+  const database = await startDatabase();
+  stops.push(database.stop);
+  say(pinGenerator());
+  const port = await freePort();
+  const server = await startTessera(database, { port, env: { TRUSTED_PROXIES: '127.0.0.1' } });
+  stops.push(server.stop);
+  await seed(database.runtimeUrl);
+  const samples = Number(values.samples);
+  await seedEnumeration(database.runtimeUrl, samples);
+  const sides = await measureEnumeration(`http://localhost:${port}`, samples);
+  answer({ samples, sides }, enumerationTable(sides));
 }
 
 async function benchArgon2() {
