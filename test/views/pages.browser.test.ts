@@ -108,6 +108,27 @@ if (!chromiumPath()) {
     }, 30_000);
   });
 
+  test('a waiting time goes down while its page is open, and says when it is over', async () => {
+    const page = await browser.newPage();
+    await page.clock.install();
+    const index = samples.findIndex(({ name }) => name === 'too many requests for an account');
+    await page.goto(`${origin}/${index}`);
+    const line = page.locator('[data-countdown]');
+    const seen = [await line.textContent()];
+    for (const seconds of [30, 780, 30, 31]) {
+      await page.clock.runFor(seconds * 1_000);
+      seen.push(await line.textContent());
+    }
+    expect(seen).toEqual([
+      'Try again in 15 minutes.',
+      'Try again in 14 minutes.',
+      'Try again in 1 minute.',
+      'Try again in less than a minute.',
+      'You can try again now.',
+    ]);
+    await page.close();
+  }, 30_000);
+
   describe('sign-in page', () => {
     const path = `/${samples.findIndex(({ name }) => name === 'login refused')}`;
 
