@@ -124,12 +124,22 @@ export function makeDraft(target: string, mode: number): string {
   for (const name of fs.readdirSync(folder)) {
     const maker = /\.draft-(\d+)-/.exec(name)?.[1];
     if (maker && !isAlive(Number(maker))) {
-      fs.rmSync(path.join(folder, name), { recursive: true, force: true, maxRetries: 5 });
+      removeInUse(path.join(folder, name));
     }
   }
   const draft = `${target}.draft-${process.pid}-${randomUUID()}`;
   fs.mkdirSync(draft, { mode });
   return draft;
+}
+
+/**
+ * Removes a folder in which a process that outlived its parent (initdb) may still be writing. `rmSync` alone ends
+ * early and in silence when somebody else removes or renames a file under its eyes.
+ */
+function removeInUse(folder: string): void {
+  for (let attempt = 0; attempt < 100 && fs.existsSync(folder); attempt += 1) {
+    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
 }
 
 /** Renames a draft to its name; when another process was first, theirs stays and ours goes. */

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { type Embedded, type EmbeddedOptions, startEmbedded } from '#src/database/embedded.ts';
-import { packagedBinaries, runnableBinaries } from '#src/database/embedded-binaries.ts';
+import { makeDraft, packagedBinaries, runnableBinaries } from '#src/database/embedded-binaries.ts';
 import { runStatements } from '#test/support/postgres.ts';
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
@@ -193,6 +193,21 @@ describe('killed with SIGKILL', () => {
     const embedded = await start({ dataDir });
     expect(await runStatements(embedded.url(), ['select 1 as one'])).toEqual([{ one: 1 }]);
     expect(fs.readdirSync(dataDir).sort()).toEqual(['postgres', 'postgres.json', 'postgres.log']);
+  });
+
+  test('removes the draft of a dead process while its orphan still writes there', async () => {
+    const dataDir = makeDataDir();
+    const dead = spawn('true');
+    await once(dead, 'exit');
+    const draft = path.join(dataDir, `postgres.draft-${dead.pid}-x`);
+    fs.mkdirSync(draft, { recursive: true });
+    for (let file = 0; file < 300; file += 1) fs.writeFileSync(path.join(draft, `kept-${file}`), '');
+    const writes = 'cd "$1"; echo begun; while echo > $((n += 1)); do mv $n renamed-$n; done';
+    const orphan = spawn('/bin/sh', ['-c', writes, 'sh', draft], { stdio: ['ignore', 'pipe', 'ignore'] });
+    children.push(orphan);
+    await once(orphan.stdout, 'data');
+    const made = makeDraft(path.join(dataDir, 'postgres'), 0o700);
+    expect(fs.readdirSync(dataDir)).toEqual([path.basename(made)]);
   });
 
   test('is not fooled by a stale postmaster.pid whose id now belongs to another process', async () => {
