@@ -11,7 +11,7 @@ interface SourceFile {
   text: string;
 }
 
-const folders = ['src', 'views', 'test', 'examples', 'bench', 'scripts', 'db'];
+const folders = ['src', 'views', 'test', 'examples', 'bench', 'scripts', 'db', 'sdk'];
 
 /** All code of the project but this file, whose examples break every rule. */
 const files: SourceFile[] = folders
@@ -21,7 +21,9 @@ const files: SourceFile[] = folders
     ),
   )
   .filter((file) => /\.(ts|js|cjs|mjs|sql)$/.test(file) && file !== 'db/schema.sql')
-  .filter((file) => file !== 'test/architecture.test.ts' && !file.includes('node_modules/'))
+  .filter(
+    (file) => file !== 'test/architecture.test.ts' && !/node_modules\/|^sdk\/dist\/|\/generated\//.test(file),
+  )
   .map((file) => ({ file, text: readFileSync(path.join(root, file), 'utf8') }));
 
 interface Import {
@@ -74,6 +76,17 @@ const packages: Record<string, RegExp> = {
   pino: /^src\/(lib|database)\//,
 };
 
+/** Packages that a user of sdk may or may not have: only these files may name them. */
+const peers: Record<string, RegExp> = {
+  pg: /^sdk\/src\/(pg|run\/.*|cli\/.*|catalogue\/.*|prove\/.*|explain\/.*)\.ts$/,
+  kysely: /^sdk\/src\/(run\/)?kysely\.ts$/,
+  'drizzle-orm': /^sdk\/src\/(run\/)?drizzle\.ts$/,
+  '@prisma/client': /^sdk\/src\/(run\/)?prisma\.ts$/,
+  koa: /^sdk\/src\/(guard\/)?koa\.ts$/,
+  express: /^sdk\/src\/(guard\/)?express\.ts$/,
+  fastify: /^sdk\/src\/(guard\/)?fastify\.ts$/,
+};
+
 interface Rule {
   name: string;
   /** What breaks the rule in this file. */
@@ -88,7 +101,7 @@ const lines =
   ({ file, text }: SourceFile): string[] =>
     where.test(file) ? text.split('\n').filter((line) => form.test(line)) : [];
 
-const product = /^(src|views)\//;
+const product = /^(src|views|sdk\/src)\//;
 
 const rules: Rule[] = [
   {
@@ -126,12 +139,22 @@ const rules: Rule[] = [
           (from) =>
             from.startsWith('#') &&
             ((source.file.startsWith('views/') && !from.startsWith('#views/')) ||
-              (source.file.startsWith('examples/') && !from.startsWith('#examples/'))),
+              (source.file.startsWith('examples/') && !/^#(examples|tessera\/rls)(\/|$)/.test(from))),
         ),
     example: {
       file: 'views/pages/login.ts',
       text: "import type { User } from '#src/domain/users/users.ts';",
     },
+  },
+  {
+    name: 'the package in sdk knows nothing of the server, and each of its peers is named in one place',
+    find: (source) =>
+      source.file.startsWith('sdk/src/')
+        ? importsOf(source)
+            .filter(({ from }) => !/^(node:|\.\.?\/|jose$)/.test(from) && !peers[from]?.test(source.file))
+            .map(({ from }) => from)
+        : [],
+    example: { file: 'sdk/src/run/pg.ts', text: "import type { Kysely } from 'kysely';" },
   },
   {
     name: 'the product imports neither tests nor measurements',
@@ -167,19 +190,23 @@ const rules: Rule[] = [
     },
   },
   {
-    name: 'no import climbs: "../" does not exist',
+    // The compiled package has no names of its own to import by.
+    name: 'no import climbs: "../" does not exist, but inside of sdk',
     find: (source) =>
       importsOf(source)
         .map(({ from }) => from)
-        .filter((from) => from.includes('../')),
+        .filter((from) => from.includes('../') && !source.file.startsWith('sdk/')),
     example: { file: 'src/http/app.ts', text: "const app = await import('../oidc/provider.ts');" },
   },
   {
-    name: 'no file hands on what another one exports',
-    find: (source) => [
-      ...lines(/^export (\*|(type )?\{[^}]*\} from)/, /./)(source),
-      ...(/(^|\/)index\.[cm]?[jt]s$/.test(source.file) ? [source.file] : []),
-    ],
+    name: 'no file hands on what another one exports, but the entries of the package',
+    find: (source) =>
+      /^sdk\/src\/\w+\.ts$/.test(source.file)
+        ? []
+        : [
+            ...lines(/^export (\*|(type )?\{[^}]*\} from)/, /./)(source),
+            ...(/(^|\/)index\.[cm]?[jt]s$/.test(source.file) ? [source.file] : []),
+          ],
     example: { file: 'src/lib/log.ts', text: "export * from './secret.ts';" },
   },
   {
@@ -207,7 +234,7 @@ const rules: Rule[] = [
   {
     name: 'the environment is read by main.ts and by nobody else',
     find: (source) =>
-      source.file === 'src/main.ts'
+      /^(sdk\/)?src\/(cli\/)?main\.ts$/.test(source.file)
         ? []
         : lines(/\bprocess\s*(\.|\?\.|\[['"])env\b|\benv\b.*=\s*process\b/, product)(source),
     example: { file: 'src/lib/log.ts', text: "const level = process.env['LOG_LEVEL'];" },
@@ -215,7 +242,7 @@ const rules: Rule[] = [
   {
     name: 'SQL runs in a tenant’s transaction, but for what is named here [P-06]',
     find: (source) =>
-      /^src\/(database\/|domain\/catalogue\/config-changes|http\/health|cli\/doctor-database)/.test(
+      /^(src\/(database\/|domain\/catalogue\/config-changes|http\/health|cli\/doctor-database)|sdk\/)/.test(
         source.file,
       )
         ? []
@@ -240,7 +267,7 @@ const rules: Rule[] = [
   },
   {
     name: 'what is to be said goes to the log',
-    find: lines(/\bconsole\s*[.[]/, product),
+    find: lines(/\bconsole\s*[.[]/, /^(src|views|sdk\/src(?!\/cli\/main))\//),
     example: { file: 'src/jobs/jobs.ts', text: "console.error('failed');" },
   },
   {
