@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { VerifiedToken } from '../verify/verified-token.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
 import { askPool, transactOnPool } from './pool.ts';
+import { setLocal } from './settings.ts';
 
 /** SQL inside the tenant's transaction. Refuses to run once the work of `withTenant` has ended. */
 export interface TenantTx {
@@ -27,12 +28,17 @@ export function withTenant<T>(
   work: (tx: TenantTx) => Promise<T>,
   { role }: TenantOptions = {},
 ): Promise<T> {
-  return runWithTenant(db, token, work, { role, adapter: () => poolAdapter(db as pg.Pool) });
+  return runWithTenant(db, token, work, {
+    role,
+
+    adapter: () => poolAdapter(db as pg.Pool),
+  });
 }
 
 function poolAdapter(pool: pg.Pool): Adapter<TenantTx> {
   return {
     ask: askPool(pool),
+    write: setLocal,
     transact: (settings, inside, assertOpen) =>
       transactOnPool(pool, settings, (send) =>
         inside({
