@@ -31,7 +31,6 @@ export function withTenant<TSchema extends Record<string, unknown>, T>(
 ): Promise<T> {
   return runWithTenant(db, token, work, {
     role,
-
     adapter: () => drizzleAdapter(db as PoolDatabase<TSchema>),
   });
 }
