@@ -1,8 +1,10 @@
-declare const verified: unique symbol;
+/** For the compiler alone: a private member is one that neither a literal has nor a copy by spread keeps. */
+declare class Verified {
+  private readonly verified: true;
+}
 
 /** What an accepted access token says. Only a verifier makes one; an object that looks alike is refused. */
-export interface VerifiedToken {
-  readonly [verified]: true;
+export interface VerifiedToken extends Verified {
   /** The claim `tenant_id`, a uuid. */
   readonly tenantId: string;
   /** The claim `sub`: a user, or the client itself. */
@@ -17,7 +19,7 @@ export interface VerifiedToken {
 const made = new WeakSet<object>();
 
 /** For the verifier alone: marks what it has verified. */
-export function markVerified(token: Omit<VerifiedToken, typeof verified>): VerifiedToken {
+export function markVerified(token: Pick<VerifiedToken, keyof VerifiedToken>): VerifiedToken {
   const frozen = Object.freeze(token) as VerifiedToken;
   made.add(frozen);
   return frozen;
