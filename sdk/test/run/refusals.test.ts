@@ -16,6 +16,7 @@ import type { VerifiedToken } from '../../src/index.ts';
 import * as viaKysely from '../../src/kysely.ts';
 import { type TenantTx, withTenant } from '../../src/pg.ts';
 import * as viaPrisma from '../../src/prisma.ts';
+import { markVerified } from '../../src/verify/verified-token.ts';
 import { makePool } from './subjects.ts';
 import { createTenantDatabase, makeToken } from './tenant-database.ts';
 
@@ -54,6 +55,14 @@ test('refuses a token that has expired since it was verified, and holds its mess
     code: 'expired',
     status: 401,
   });
+});
+
+test('accepts it as long as its verifier does, which may allow for clocks that differ', async () => {
+  const { tenantId, subject, clientId, scopes, claims } = makeToken();
+  const expiresAt = new Date(Date.now() - 1);
+  const accepted = { tenantId, subject, clientId, scopes, claims, expiresAt };
+  const token = markVerified(accepted, new Date(Date.now() + 15_000));
+  expect(await withTenant(pool, token, async () => 'ran')).toBe('ran');
 });
 
 test('a transaction whose token expires meanwhile goes on, and may be joined', async () => {
