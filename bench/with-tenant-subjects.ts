@@ -36,6 +36,7 @@ export function makeSubjects(url: string, tenantId: string): Subject[] {
     overPg(plain),
     overPg(pipelined),
     overKysely(plain),
+    overKysely(pipelined),
     overDrizzle(plain),
     overDrizzle(pipelined),
     overPrisma(plain),
@@ -95,7 +96,7 @@ function overKysely(places: Places): Subject {
     title: title('Kysely', places),
     bare: (rows) => list(fixed!, rows),
     transaction: (rows) => fixed!.transaction().execute((tx) => list(tx, rows)),
-    tenant: (token, rows) => withKysely(clean!, token, (tx) => list(tx, rows)),
+    tenant: (token, rows) => withKysely(clean!, token, (tx) => list(tx, rows), { pipeline: places.pipeline }),
     close: async () => void (await Promise.all([fixed!.destroy(), clean!.destroy()])),
   };
 }

@@ -43,6 +43,7 @@ export const subjects: Record<string, (url: string, max: number) => Subject> = {
   pg: (url, max) => overPg(makePool(url, max)),
   'pg with pipelining': (url, max) => overPg(makePool(url, max, { pipeline: true })),
   kysely: (url, max) => overKysely(makePool(url, max)),
+  'kysely with pipelining': (url, max) => overKysely(makePool(url, max, { pipeline: true }), true),
   drizzle: (url, max) => overDrizzle(makePool(url, max)),
   'drizzle with pipelining': (url, max) => overDrizzle(makePool(url, max, { pipeline: true })),
   prisma: (url, max) => overPrisma(makePool(url, max)),
@@ -78,7 +79,7 @@ function overPg(pool: pg.Pool): Subject {
   };
 }
 
-function overKysely(pool: pg.Pool): Subject {
+function overKysely(pool: pg.Pool, pipeline = false): Subject {
   const db = new Kysely<OrdersDatabase>({ dialect: new PostgresDialect({ pool }) });
   const ops = (tx: Kysely<OrdersDatabase>): Ops => ({
     raw: async (statement) => (await sql<Row>`${sql.raw(statement)}`.execute(tx)).rows,
@@ -92,7 +93,8 @@ function overKysely(pool: pg.Pool): Subject {
     onTx: (token, work) => viaKysely.withTenant(tx, token, (inner) => work(ops(inner))),
   });
   return {
-    withTenant: (token, work, options) => viaKysely.withTenant(db, token, (tx) => work(ops(tx)), options),
+    withTenant: (token, work, options) =>
+      viaKysely.withTenant(db, token, (tx) => work(ops(tx)), { ...options, pipeline }),
     bare: async (statement) => (await sql<Row>`${sql.raw(statement)}`.execute(db)).rows,
     close: () => db.destroy(),
   };
