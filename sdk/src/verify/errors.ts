@@ -12,9 +12,14 @@ export type TokenErrorCode =
   | 'expired'
   | 'not_yet_valid'
   | 'missing_claim'
+  /** The verifier's `isRevoked` said so. */
+  | 'revoked'
+  /** The token is bound to a key and was shown without a proof of it. */
   | 'proof_required'
   | 'proof_invalid'
   | 'proof_replayed'
+  /** A proof came along, of a key that this token is not bound to. */
+  | 'not_bound'
   | 'insufficient_scope'
   | 'keys_unavailable';
 

@@ -1,0 +1,3 @@
+export { guard, protectedResourceMetadata } from './guard/express.ts';
+export type { GuardOptions } from './guard/guard.ts';
+export type { MetadataOptions } from './guard/metadata.ts';
