@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TokenError } from '../verify/errors.ts';
-import { assertVerified, type VerifiedToken } from '../verify/verified-token.ts';
+import { assertVerified, isExpired, type VerifiedToken } from '../verify/verified-token.ts';
 import { type Ask, refuseUnboundRole } from './bound-role.ts';
 import {
   OtherCallerError,
@@ -54,7 +54,7 @@ export async function runWithTenant<Tx extends object, T>(
   assertVerified(token);
   const outer = byTx.get(db) ?? nesting.getStore()?.findLast((open) => open.db === db && !open.ended);
   if (outer) return join(outer, token, role, work);
-  if (token.expiresAt.getTime() <= Date.now()) {
+  if (isExpired(token)) {
     throw new TokenError('expired', 'the token has expired since it was verified');
   }
   const settings = settingsStatement(token, role);

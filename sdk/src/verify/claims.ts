@@ -20,7 +20,10 @@ const lastSecond = 8.64e12;
  * a TokenError for a claim that is missing or of the wrong form, and for an audience of others. Whether the token
  * is in time is not looked at.
  */
-export function readClaims(claims: Claims, audiences: readonly string[]): Reading {
+export function readClaims(
+  claims: Claims,
+  { audiences, tolerance }: { audiences: readonly string[]; tolerance: number },
+): Reading {
   const exp = readTime(claims, 'exp');
   const iat = readTime(claims, 'iat');
   const nbf = Object.hasOwn(claims, 'nbf') ? readTime(claims, 'nbf') : iat;
@@ -30,14 +33,15 @@ export function readClaims(claims: Claims, audiences: readonly string[]): Readin
   readText(claims, 'jti');
   const tenantId = readText(claims, 'tenant_id');
   if (!uuid.test(tenantId)) throw malformed('tenant_id', 'a uuid');
-  const token = markVerified({
+  const told = {
     tenantId,
     subject: readText(claims, 'sub'),
     clientId: readText(claims, 'client_id'),
     scopes: readScopes(claims),
     claims: freeze(claims),
     expiresAt: new Date(exp * 1000),
-  });
+  };
+  const token = markVerified(told, { tolerance });
   return { token, notBefore: Math.max(nbf, iat), expiresAt: exp, jkt: readThumbprint(claims) };
 }
 

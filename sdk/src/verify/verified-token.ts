@@ -14,13 +14,22 @@ export interface VerifiedToken {
   readonly expiresAt: Date;
 }
 
-const made = new WeakSet<object>();
+/** What verifiers have made, with the seconds by which their clock may differ from the issuer's. */
+const made = new WeakMap<object, number>();
 
-/** For the verifier alone: marks what it has verified. */
-export function markVerified(token: Omit<VerifiedToken, typeof verified>): VerifiedToken {
+/** For the verifier alone: marks what it has verified. `tolerance` is in seconds. */
+export function markVerified(
+  token: Omit<VerifiedToken, typeof verified>,
+  { tolerance = 0 }: { tolerance?: number } = {},
+): VerifiedToken {
   const frozen = Object.freeze(token) as VerifiedToken;
-  made.add(frozen);
+  made.set(frozen, tolerance);
   return frozen;
+}
+
+/** Whether the verifier that made it would refuse it by now. */
+export function isExpired(token: VerifiedToken): boolean {
+  return Date.now() >= token.expiresAt.getTime() + (made.get(token) ?? 0) * 1000;
 }
 
 /** Throws a TypeError for anything that a verifier of this package did not make, a copy included. */
