@@ -6,6 +6,7 @@ import type { VerifiedToken } from '../verify/verified-token.ts';
 import { TenantError } from './errors.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
 import { askPool, type Send, transactOnPool } from './pool.ts';
+import { setLocal } from './settings.ts';
 
 /** Drizzle's own transaction over node-postgres. */
 export type TenantTx<TSchema extends Record<string, unknown> = Record<string, never>> = PgTransaction<
@@ -28,7 +29,11 @@ export function withTenant<TSchema extends Record<string, unknown>, T>(
   work: (tx: TenantTx<TSchema>) => Promise<T>,
   { role }: TenantOptions = {},
 ): Promise<T> {
-  return runWithTenant(db, token, work, { role, adapter: () => drizzleAdapter(db as PoolDatabase<TSchema>) });
+  return runWithTenant(db, token, work, {
+    role,
+
+    adapter: () => drizzleAdapter(db as PoolDatabase<TSchema>),
+  });
 }
 
 function drizzleAdapter<TSchema extends Record<string, unknown>>(
@@ -45,6 +50,7 @@ function drizzleAdapter<TSchema extends Record<string, unknown>>(
   }
   return {
     ask: askPool(pool),
+    write: setLocal,
     transact: (settings, inside, assertOpen) =>
       transactOnPool(pool, settings, (send) => {
         // Schema, casing, logger and cache are those of the session; the connection alone is another.

@@ -13,6 +13,7 @@ import type { VerifiedToken } from '../verify/verified-token.ts';
 import { DatabaseUnavailableError, RolledBackError, TenantError } from './errors.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
 import { makeQueue } from './queue.ts';
+import { setLocal } from './settings.ts';
 
 /**
  * Runs `work` in one transaction of Kysely that sees and writes only the rows of the token's tenant; see `withTenant` of
@@ -48,6 +49,7 @@ function kyselyAdapter<DB>(db: Kysely<DB>): Adapter<Transaction<DB>> {
           throw new DatabaseUnavailableError(error);
         }
       }),
+    write: setLocal,
     transact: (settings, inside, assertOpen) =>
       new Promise((resolve, reject) => {
         onConnection(executor, (connection) =>

@@ -9,7 +9,6 @@ import {
   RolledBackError,
   TransactionOverError,
 } from './errors.ts';
-import { settingsStatement } from './settings.ts';
 
 export interface TenantOptions {
   /** A database role to run as, for this transaction only: `set local role`. The login role must be a member of it. */
@@ -30,9 +29,11 @@ interface Open {
 /** How one library opens a transaction. `Tx` is the library's own. */
 export interface Adapter<Tx extends object> {
   ask: Ask;
+  /** The settings in the form that `transact` sends. */
+  write: (token: VerifiedToken, role?: string) => string;
   /**
-   * Opens a transaction with this statement in the flight of BEGIN, calls `inside` with the library's view of it, and
-   * commits; rolls back and throws when `inside` throws. `assertOpen` throws as soon as the work has ended.
+   * Opens a transaction with the settings, calls `inside` with the library's view of it, and commits; rolls back and throws
+   * when `inside` throws. `assertOpen` throws as soon as the work has ended.
    */
   transact<T>(settings: string, inside: (tx: Tx) => Promise<T>, assertOpen: () => void): Promise<T>;
 }
@@ -57,8 +58,8 @@ export async function runWithTenant<Tx extends object, T>(
   if (isExpired(token)) {
     throw new TokenError('expired', 'the token has expired since it was verified');
   }
-  const settings = settingsStatement(token, role);
-  const { ask, transact } = adapter();
+  const { ask, write, transact } = adapter();
+  const settings = write(token, role);
   await refuseUnboundRole(db, role, ask);
   const open: Open = { db, token, role, tx: undefined, ended: false, failure: undefined };
   return transact(

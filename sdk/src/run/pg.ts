@@ -3,6 +3,7 @@ import type { VerifiedToken } from '../verify/verified-token.ts';
 import { refuseUnboundRole as refuseRole } from './bound-role.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
 import { askPool, transactOnPool } from './pool.ts';
+import { setLocal } from './settings.ts';
 
 /** SQL inside the tenant's transaction. Refuses to run once the work of `withTenant` has ended. */
 export interface TenantTx {
@@ -28,7 +29,11 @@ export function withTenant<T>(
   work: (tx: TenantTx) => Promise<T>,
   { role }: TenantOptions = {},
 ): Promise<T> {
-  return runWithTenant(db, token, work, { role, adapter: () => poolAdapter(db as pg.Pool) });
+  return runWithTenant(db, token, work, {
+    role,
+
+    adapter: () => poolAdapter(db as pg.Pool),
+  });
 }
 
 /**
@@ -43,6 +48,7 @@ export function refuseUnboundRole(pool: pg.Pool, { role }: TenantOptions = {}): 
 function poolAdapter(pool: pg.Pool): Adapter<TenantTx> {
   return {
     ask: askPool(pool),
+    write: setLocal,
     transact: (settings, inside, assertOpen) =>
       transactOnPool(pool, settings, (send) =>
         inside({

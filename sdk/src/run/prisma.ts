@@ -1,14 +1,15 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { VerifiedToken } from '../verify/verified-token.ts';
 import { RolledBackError, TenantError } from './errors.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
+import { setConfig } from './settings.ts';
 
 /** The members of a client that its transactions do not have: what remains is `Prisma.TransactionClient` of the same client. */
 type NotInTransaction = '$connect' | '$disconnect' | '$on' | '$use' | '$extends' | '$transaction';
 
-/** What a generated client of Prisma 6.16 or later has. */
+/** What a generated client of Prisma 6.16 or later has, and its transaction too. */
 export interface PrismaLike {
-  $transaction(work: (tx: never) => Promise<unknown>): Promise<unknown>;
-  $queryRawUnsafe(statement: string): Promise<unknown>;
+  $executeRawUnsafe(statement: string): Promise<unknown>;
 }
 
 /** Prisma's own transaction of a client of type `Client`. */
@@ -22,13 +23,14 @@ export type TenantTx<Client> = Omit<Client, NotInTransaction>;
  * also names its errors by itself: a connection that cannot be had or is lost is one of Prisma's, with a code such as P1001.
  */
 export function withTenant<Client extends PrismaLike, T>(
-  db: Client | TenantTx<Client>,
+  db: Client,
   token: VerifiedToken,
   work: (tx: TenantTx<Client>) => Promise<T>,
   { role }: TenantOptions = {},
 ): Promise<T> {
   return runWithTenant(db, token, work, {
     role,
+
     adapter: () => prismaAdapter<TenantTx<Client>>(db as unknown as RunningClient),
   });
 }
@@ -49,6 +51,16 @@ interface Operation {
   query(args: unknown): Promise<unknown>;
 }
 
+/** One transaction, as the operations in it see it. */
+interface Watch {
+  assertOpen(): void;
+  failed: { error: unknown } | undefined;
+  checking: boolean;
+}
+
+const watches = new AsyncLocalStorage<Watch>();
+const watched = new WeakMap<RunningClient, RunningClient>();
+
 function prismaAdapter<Tx extends object>(db: RunningClient): Adapter<Tx> {
   if (typeof db.$transaction !== 'function' || typeof db.$extends !== 'function') {
     throw new TenantError(
@@ -58,34 +70,52 @@ function prismaAdapter<Tx extends object>(db: RunningClient): Adapter<Tx> {
   }
   return {
     ask: (statement) => db.$queryRawUnsafe(statement),
+    write: setConfig,
     transact(settings, inside, assertOpen) {
-      let failed: { error: unknown } | undefined;
-      let checking = false;
-      const watched = db.$extends({
-        query: {
-          async $allOperations({ args, query }: Operation) {
-            if (!checking) assertOpen();
-            try {
-              return await query(args);
-            } catch (error) {
-              failed = { error };
-              throw error;
-            }
-          },
-        },
-      });
-      return watched.$transaction(async (tx) => {
-        await tx.$executeRawUnsafe(settings);
-        const result = await inside(tx as unknown as Tx);
-        // Prisma takes ROLLBACK for an answer to COMMIT. Asked only where something has failed, which need not be in the database.
-        if (failed) {
-          checking = true;
-          await tx.$executeRawUnsafe('select 1').catch(() => {
-            throw new RolledBackError(failed?.error);
-          });
-        }
-        return result;
-      });
+      const watch: Watch = { assertOpen, failed: undefined, checking: false };
+      return watches.run(watch, () =>
+        watchedClient(db).$transaction(async (tx) => {
+          await tx.$executeRawUnsafe(settings);
+          const result = await inside(tx as unknown as Tx);
+          await assertCommittable(watch, tx);
+          return result;
+        }),
+      );
     },
   };
+}
+
+// Made once for each client, since making it costs as much as a round trip.
+function watchedClient(db: RunningClient): RunningClient {
+  let client = watched.get(db);
+  if (!client) {
+    client = db.$extends({
+      query: {
+        async $allOperations({ args, query }: Operation) {
+          const watch = watches.getStore();
+          if (!watch?.checking) watch?.assertOpen();
+          try {
+            return await query(args);
+          } catch (error) {
+            if (watch) watch.failed = { error };
+            throw error;
+          }
+        },
+      },
+    });
+    watched.set(db, client);
+  }
+  return client;
+}
+
+// Prisma takes ROLLBACK for an answer to COMMIT. Asked only where something has failed, which need not have been in the
+// database: a wrong argument leaves the transaction as it was.
+async function assertCommittable(watch: Watch, tx: RunningTransaction): Promise<void> {
+  if (!watch.failed) return;
+  watch.checking = true;
+  try {
+    await tx.$executeRawUnsafe('select 1');
+  } catch {
+    throw new RolledBackError(watch.failed.error);
+  }
 }
