@@ -31,7 +31,6 @@ export function withTenant<T>(
 ): Promise<T> {
   return runWithTenant(db, token, work, {
     role,
-
     adapter: () => poolAdapter(db as pg.Pool),
   });
 }

@@ -16,22 +16,21 @@ export interface VerifiedToken extends Verified {
   readonly expiresAt: Date;
 }
 
-/** What verifiers have made, with the seconds by which their clock may differ from the issuer's. */
-const made = new WeakMap<object, number>();
+const made = new WeakMap<object, Date>();
 
-/** For the verifier alone: marks what it has verified. `tolerance` is in seconds. */
+/** For the verifier alone: marks what it has verified, and until when it would accept it, given its tolerance. */
 export function markVerified(
   token: Pick<VerifiedToken, keyof VerifiedToken>,
-  { tolerance = 0 }: { tolerance?: number } = {},
+  until: Date = token.expiresAt,
 ): VerifiedToken {
   const frozen = Object.freeze(token) as VerifiedToken;
-  made.set(frozen, tolerance);
+  made.set(frozen, until);
   return frozen;
 }
 
-/** Whether the verifier that made it would refuse it by now. */
-export function isExpired(token: VerifiedToken): boolean {
-  return Date.now() >= token.expiresAt.getTime() + (made.get(token) ?? 0) * 1000;
+/** Until when the verifier that made it accepts the token. */
+export function goodUntil(token: VerifiedToken): Date {
+  return made.get(token) ?? token.expiresAt;
 }
 
 /** Throws a TypeError for anything that a verifier of this package did not make, a copy included. */
