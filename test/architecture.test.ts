@@ -81,6 +81,8 @@ const peers: Record<string, RegExp> = {
   pg: /^sdk\/src\/(pg|run\/.*|cli\/.*|catalogue\/.*|prove\/.*|explain\/.*)\.ts$/,
   kysely: /^sdk\/src\/(run\/)?kysely\.ts$/,
   'drizzle-orm': /^sdk\/src\/(run\/)?drizzle\.ts$/,
+  'drizzle-orm/node-postgres': /^sdk\/src\/(run\/)?drizzle\.ts$/,
+  'drizzle-orm/pg-core': /^sdk\/src\/(run\/)?drizzle\.ts$/,
   '@prisma/client': /^sdk\/src\/(run\/)?prisma\.ts$/,
   koa: /^sdk\/src\/(guard\/)?koa\.ts$/,
   express: /^sdk\/src\/(guard\/)?express\.ts$/,
