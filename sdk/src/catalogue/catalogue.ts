@@ -12,12 +12,27 @@ export interface Catalogue {
   indexes: Index[];
   views: View[];
   functions: RoutineInfo[];
+  /** Functions of schemas that are not looked at, the SQL kit's included: policies call them. */
+  helpers: RoutineInfo[];
   triggers: { name: string; table: string; function: string; enabled: boolean }[];
-  /** What the runtime role may do, PUBLIC and memberships included. */
-  grants: { object: string; privilege: string }[];
+  /** What the runtime role may do, PUBLIC, ownership and memberships included. */
+  grants: Grant[];
   /** `alter role … set`, `alter database … set`. */
   defaults: { role: string; database: string; name: string; value: string }[];
-  publications: { name: string; tables: string[] }[];
+  /** Tables by object id. */
+  publications: { name: string; allTables: boolean; tables: string[] }[];
+}
+
+export interface Grant {
+  kind: 'database' | 'schema' | 'table' | 'column' | 'sequence' | 'function';
+  /** The object id as text; that of the table for a column. */
+  id: string;
+  /** `schema.name`; `schema.table.column` for a column, the name alone for a schema and a database. */
+  object: string;
+  /** In lower case: `select`. A column has a row only for what the whole table does not allow. */
+  privilege: string;
+  /** Roles of the access list that it comes from, `public` for PUBLIC; none when it comes otherwise. */
+  through: string[];
 }
 
 export interface Role {
@@ -30,6 +45,8 @@ export interface Role {
   replication: boolean;
   /** Roles it is a member of, directly or not: it may become them. */
   memberOf: string[];
+  /** Whether it may select from every table that is looked at; asked for roles with BYPASSRLS only. */
+  readsAllTables: boolean;
 }
 
 export interface Table {
@@ -78,6 +95,8 @@ export interface Constraint {
   kind: 'primary' | 'unique' | 'foreign' | 'check' | 'exclusion';
   columns: string[];
   definition: string;
+  /** Whether a partition has it from its parent. */
+  inherited: boolean;
   references?: { table: string; columns: string[]; onDelete: string; onUpdate: string };
 }
 
@@ -91,6 +110,11 @@ export interface Index {
   /** Partial: its condition. */
   where: string | undefined;
   constraint: string | undefined;
+  /** Whether a partition has it from its parent. */
+  inherited: boolean;
+  /** False while it is built, and after that has failed. */
+  valid: boolean;
+  definition: string;
 }
 
 export interface View {
