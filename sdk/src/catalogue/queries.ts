@@ -5,7 +5,7 @@ export const schemas = `
   where case when cardinality($1::text[]) > 0 then n.nspname = any ($1::text[])
     else n.nspname !~ '^pg_'
       and n.nspname <> 'information_schema'
-      and not (n.nspname = 'tenant' and to_regprocedure('tenant.protect(regclass)') is not null)
+      and not (n.nspname = 'tenant' and to_regprocedure('tenant.protect(regclass,name)') is not null)
       and not exists (
         select from pg_depend d
         where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e'

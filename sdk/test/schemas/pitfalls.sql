@@ -165,7 +165,7 @@ alter table shop.p21_other_role enable row level security, force row level secur
 create policy tenant_isolation on shop.p21_other_role to :owner using (tenant_id = (select tenant.id())) with check (tenant_id = (select tenant.id()));
 
 -- P-22: nobody has decided whose rows these are, or a row may be nobody's.
-create table shop.p22_notes (id uuid primary key, note text);
+create table shop.p22_notes (id uuid not null, note text);
 create table shop.p22_nullable (tenant_id uuid, id uuid not null, label text);
 select tenant.protect('shop.p22_nullable');
 alter table shop.p22_nullable alter column tenant_id drop not null;
