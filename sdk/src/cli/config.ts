@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { defaultOptions, type SchemaOptions } from '../options.ts';
 import type { SharedArgs } from './args.ts';
+import { parseJson, readNamed } from './files.ts';
 import { CannotRun } from './outcome.ts';
 
 /**
@@ -9,8 +8,8 @@ import { CannotRun } from './outcome.ts';
  * that the options of the command line. Throws CannotRun for a file that is not as it should be, naming the member.
  */
 export function readOptions(args: SharedArgs, directory: string): SchemaOptions {
-  const given = args.config ?? 'rls.json';
-  const options = { ...defaultOptions, ...readConfig(path.resolve(directory, given), args.config !== undefined) };
+  const optional = args.config === undefined;
+  const options = { ...defaultOptions, ...readConfig(directory, args.config ?? 'rls.json', optional) };
   return {
     ...options,
     role: args.role ?? options.role,
@@ -21,21 +20,10 @@ export function readOptions(args: SharedArgs, directory: string): SchemaOptions 
   };
 }
 
-function readConfig(file: string, required: boolean): Partial<SchemaOptions> {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' && !required) return {};
-    throw new CannotRun(`cannot read ${file} (${code})`);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new CannotRun(`${file} is not JSON: ${(error as Error).message}`);
-  }
+function readConfig(directory: string, file: string, optional: boolean): Partial<SchemaOptions> {
+  const text = readNamed(directory, file, { optional });
+  if (text === undefined) return {};
+  const value = parseJson(text, file);
   const wrong = findWrong(value);
   if (wrong !== undefined) throw new CannotRun(`${file}: ${wrong}`);
   return value as Partial<SchemaOptions>;

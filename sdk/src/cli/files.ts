@@ -11,14 +11,19 @@ export function writeNamed(directory: string, file: string, text: string): void 
   }
 }
 
-/** The JSON of a file that the command line named. Throws CannotRun with the file and the reason. */
-export function readNamedJson(directory: string, file: string): unknown {
-  let text: string;
+/** The text of a file that the command line named; undefined for one that may be missing, and is. Throws CannotRun. */
+export function readNamed(directory: string, file: string, { optional }: { optional: boolean }): string | undefined {
   try {
-    text = readFileSync(path.resolve(directory, file), 'utf8');
+    return readFileSync(path.resolve(directory, file), 'utf8');
   } catch (error) {
-    throw new CannotRun(`cannot read ${file} (${(error as NodeJS.ErrnoException).code})`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (optional && code === 'ENOENT') return undefined;
+    throw new CannotRun(`cannot read ${file} (${code})`);
   }
+}
+
+/** The JSON in a text. Throws CannotRun that names the file, and holds nothing of the text. */
+export function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

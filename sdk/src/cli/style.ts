@@ -1,3 +1,5 @@
+import type { Finding } from '../findings.ts';
+
 /** Text with or without colours. */
 export interface Style {
   bold(text: string): string;
@@ -19,6 +21,16 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, (unit) =>
     unit === '\n' ? unit : `\\u${unit.codePointAt(0)!.toString(16).padStart(4, '0')}`,
   );
+}
+
+/** The same for all that is shown of findings. */
+export function printableFindings(findings: readonly Finding[]): Finding[] {
+  return findings.map(({ rule, object, risk, fix }) => ({
+    rule,
+    object: printable(object),
+    risk: printable(risk),
+    fix: printable(fix),
+  }));
 }
 
 /** Words broken into lines of at most `width` characters, each behind the indent. */
