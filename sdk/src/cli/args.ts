@@ -72,7 +72,8 @@ export function readArgs(argv: readonly string[]): Args {
   }
   if (command !== 'explain') return { command, args: values } as unknown as Args;
   const [token] = positionals;
-  if (token === undefined) throw new UsageError('rls explain needs a token, or - to read it from standard input');
+  if (token === undefined)
+    throw new UsageError('rls explain needs a token, or - to read it from standard input');
   return { command, args: { ...values, token } } as unknown as Args;
 }
 

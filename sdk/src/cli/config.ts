@@ -40,7 +40,9 @@ const members: Record<keyof SchemaOptions, [check: (value: unknown) => boolean, 
   settings: [isList, 'a list of names of settings'],
   claims: [isList, 'a list of names of claims'],
   shared: [
-    (value) => isObject(value) && Object.entries(value as object).every(([table, why]) => table.includes('.') && isText(why)),
+    (value) =>
+      isObject(value) &&
+      Object.entries(value as object).every(([table, why]) => table.includes('.') && isText(why)),
     'an object of "schema.table": "why its rows belong to all tenants"',
   ],
 };

@@ -11,7 +11,10 @@ const connectTimeout = 10_000;
  * Connects, calls `work`, and closes the connection whatever happens. Throws CannotRun that names host, port and
  * database, and never the password, when there is no connection; a UsageError for a URL that is none.
  */
-export async function withClient<T>(url: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  url: string | undefined,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const address = checkUrl(url);
   const { default: driver } = await loadDriver();
   let client: pg.Client;
@@ -56,7 +59,9 @@ const badUrl =
 
 function checkUrl(url: string | undefined): string {
   if (url === undefined || url === '') {
-    throw new UsageError('no database: give --url postgres://user:password@host:5432/database, or set DATABASE_URL');
+    throw new UsageError(
+      'no database: give --url postgres://user:password@host:5432/database, or set DATABASE_URL',
+    );
   }
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) throw new UsageError(badUrl);
   return url;
@@ -94,6 +99,8 @@ function describe(error: unknown, { user, host, port, database, password }: pg.C
   const why =
     reasons[code] ??
     (/timeout/i.test(message) ? `no answer within ${connectTimeout / 1000} seconds` : undefined) ??
-    (/password must be a string/.test(message) ? 'the server asks for a password, and the URL has none' : detail);
+    (/password must be a string/.test(message)
+      ? 'the server asks for a password, and the URL has none'
+      : detail);
   return `cannot connect to database "${database}" on ${host}:${port} as "${user}": ${why}`;
 }

@@ -1,9 +1,10 @@
 import { type Explanation, explain, isGood, UnknownTableError } from '../explain/explain.ts';
-import { explanationText } from '../explain/text.ts';
+
 import { TokenError } from '../verify/errors.ts';
 import type { ExplainArgs } from './args.ts';
 import { readOptions } from './config.ts';
 import { readWhole, withClient } from './connect.ts';
+import { explanationText } from './explanation.ts';
 import { parseJson, readNamed } from './files.ts';
 import { CannotRun, type Outcome, type Surroundings, UsageError } from './outcome.ts';
 import { makeStyle } from './style.ts';
@@ -20,7 +21,9 @@ export async function runExplain(
   }
   const options = readOptions(args, around.directory);
   const jwks = args.jwks === undefined ? undefined : readKeys(around.directory, args.jwks);
-  const token = (args.token === '-' ? await around.stdin() : args.token).trim().replace(/^(bearer|dpop) +/i, '');
+  const token = (args.token === '-' ? await around.stdin() : args.token)
+    .trim()
+    .replace(/^(bearer|dpop) +/i, '');
   const explanation = await withClient(url, async (client) => {
     const catalogue = await readWhole(client, options);
     try {
@@ -45,7 +48,9 @@ export async function runExplain(
 }
 
 function readKeys(directory: string, file: string): { keys: unknown[] } {
-  const value = parseJson(readNamed(directory, file, { optional: false })!, file) as { keys?: unknown } | null;
+  const value = parseJson(readNamed(directory, file, { optional: false })!, file) as {
+    keys?: unknown;
+  } | null;
   if (!Array.isArray(value?.keys)) throw new CannotRun(`${file} is no JWK set: it must be { "keys": [...] }`);
   return { keys: value.keys };
 }

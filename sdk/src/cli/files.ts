@@ -12,7 +12,11 @@ export function writeNamed(directory: string, file: string, text: string): void 
 }
 
 /** The text of a file that the command line named; undefined for one that may be missing, and is. Throws CannotRun. */
-export function readNamed(directory: string, file: string, { optional }: { optional: boolean }): string | undefined {
+export function readNamed(
+  directory: string,
+  file: string,
+  { optional }: { optional: boolean },
+): string | undefined {
   try {
     return readFileSync(path.resolve(directory, file), 'utf8');
   } catch (error) {

@@ -15,10 +15,15 @@ import { count, makeStyle, printableFindings } from './style.ts';
  * `rls lint`: reads the catalogue of the database at `url` and gives the findings that the baseline does not accept.
  * Writes the files that were asked for and nothing else. Throws CannotRun.
  */
-export async function runLint(args: LintArgs, url: string | undefined, around: Surroundings): Promise<Outcome> {
+export async function runLint(
+  args: LintArgs,
+  url: string | undefined,
+  around: Surroundings,
+): Promise<Outcome> {
   const options = readOptions(args, around.directory);
   const file = args.baseline ?? (args['write-baseline'] ? 'rls-baseline.json' : undefined);
-  const before = file === undefined ? undefined : readBaseline(file, args['write-baseline'], around.directory);
+  const before =
+    file === undefined ? undefined : readBaseline(file, args['write-baseline'], around.directory);
   const { found, context } = await withClient(url, async (client) => {
     const catalogue = await readWhole(client, options);
     return { found: lint(catalogue, options), context: { client, catalogue, options } };
@@ -79,7 +84,9 @@ function lintReport(
   const notes = [
     ...(written ? [`${file} accepts ${count(accepted, 'finding')}: say in it why each is right here.`] : []),
     ...(accepted > 0 && !written ? [`${count(accepted, 'finding')} accepted by ${file}.`] : []),
-    ...stale.map(({ rule, object }) => `${file} accepts ${rule} of ${object}, which is not found any more: take it out.`),
+    ...stale.map(
+      ({ rule, object }) => `${file} accepts ${rule} of ${object}, which is not found any more: take it out.`,
+    ),
     ...hintAboutRole(context),
     findings.length === 0
       ? 'Next: rls prove tries it out.'

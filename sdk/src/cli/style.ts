@@ -13,7 +13,13 @@ export interface Style {
 export function makeStyle(colours: boolean): Style {
   const paint = (on: number, off: number) => (text: string) =>
     colours && text !== '' ? `\u001b[${on}m${text}\u001b[${off}m` : text;
-  return { bold: paint(1, 22), dim: paint(2, 22), good: paint(32, 39), bad: paint(31, 39), code: paint(36, 39) };
+  return {
+    bold: paint(1, 22),
+    dim: paint(2, 22),
+    good: paint(32, 39),
+    bad: paint(31, 39),
+    code: paint(36, 39),
+  };
 }
 
 /** The text without what a terminal would obey or not show: names come from a database, claims from a stranger. */

@@ -46,7 +46,11 @@ function exemption(role: Role, table: Table): string | undefined {
   return undefined;
 }
 
-function missingPrivilege(catalogue: Catalogue, table: Table, command: Access['command']): string | undefined {
+function missingPrivilege(
+  catalogue: Catalogue,
+  table: Table,
+  command: Access['command'],
+): string | undefined {
   if (catalogue.role.superuser) return undefined;
   const has = (kind: string, id: (grant: { id: string; object: string }) => boolean, privilege: string) =>
     catalogue.grants.some((grant) => grant.kind === kind && id(grant) && grant.privilege === privilege);
@@ -73,8 +77,7 @@ function explainPolicies(command: Access['command'], asked: Policy[]): Access {
     ].join(', and always ');
   const reads = `rows for which ${say('using')}`;
   const writes = `rows for which ${say('check')}`;
-  const sentence =
-    command === 'insert' ? writes : command === 'update' ? updates(reads, writes) : reads;
+  const sentence = command === 'insert' ? writes : command === 'update' ? updates(reads, writes) : reads;
   return { command, rows: 'some', sentence, policies };
 }
 
@@ -96,8 +99,14 @@ function condition(policy: Policy, side: 'using' | 'check'): string {
 }
 
 const forms: [form: RegExp, words: (column: string) => string][] = [
-  [/^\("?([\w$]+)"? = \( SELECT (?:\(?tenant\.id\(\)\)?(?:::text)?) AS \w+\)\)$/, (column) => `${column} is the tenant of the token`],
-  [/^\("?([\w$]+)"? = tenant\.id\(\)\)$/, (column) => `${column} is the tenant of the token, asked anew for each row`],
+  [
+    /^\("?([\w$]+)"? = \( SELECT (?:\(?tenant\.id\(\)\)?(?:::text)?) AS \w+\)\)$/,
+    (column) => `${column} is the tenant of the token`,
+  ],
+  [
+    /^\("?([\w$]+)"? = tenant\.id\(\)\)$/,
+    (column) => `${column} is the tenant of the token, asked anew for each row`,
+  ],
 ];
 
 /** An expression of a policy in words, where it is one of the usual forms; else as it stands. */

@@ -65,7 +65,8 @@ function findTable({ tables }: Catalogue, wanted: string): Table {
   const found = tables.filter(({ schema, name }) => plain === `${schema}.${name}` || plain === name);
   if (found.length === 1) return found[0]!;
   const names = (found.length > 0 ? found : tables).map(nameOf).sort();
-  const shown = names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : names.join(', ');
+  const shown =
+    names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : names.join(', ');
   throw new UnknownTableError(
     found.length > 0
       ? `there is more than one table ${wanted}: ${shown}`
@@ -81,6 +82,9 @@ function isAbout(object: string, { role, indexes }: Catalogue, table: Table): bo
     object.endsWith(` on ${name}`) ||
     object.endsWith(` of ${name}`) ||
     object.replaceAll('"', '') === `role ${role.name}` ||
-    indexes.some((index) => index.table === table.id && object === `index ${nameOf({ schema: table.schema, name: index.name })}`)
+    indexes.some(
+      (index) =>
+        index.table === table.id && object === `index ${nameOf({ schema: table.schema, name: index.name })}`,
+    )
   );
 }

@@ -52,7 +52,8 @@ async function read(client: pg.ClientBase, table: Table): Promise<RowsReport> {
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code === undefined) throw error;
-    const refusal = code === '57014' ? `counting took more than ${patience} seconds` : `PostgreSQL refuses: ${message}`;
+    const refusal =
+      code === '57014' ? `counting took more than ${patience} seconds` : `PostgreSQL refuses: ${message}`;
     return { rows: undefined, refusal, plan: undefined };
   }
 }

@@ -35,7 +35,8 @@ export async function explainToken(
   const offline = jwks ? { fetch: answerFrom(issuer, jwks) } : {};
   const verifier = createVerifier({ issuer, audience, now, ...offline });
   const jws = readJws(text);
-  const { header, payload: claims } = typeof jws === 'string' ? { header: undefined, payload: undefined } : jws;
+  const { header, payload: claims } =
+    typeof jws === 'string' ? { header: undefined, payload: undefined } : jws;
   try {
     const token = await verifier.verify(text);
     const sentence = `Accepted: signed by ${issuer}, good until ${token.expiresAt.toISOString()}.`;
@@ -95,6 +96,10 @@ function detail(
 function ago(exp: unknown, at: Date): string {
   const seconds = Math.floor(at.getTime() / 1000 - Number(exp));
   const [amount, unit] =
-    seconds < 120 ? [seconds, 'seconds'] : seconds < 7200 ? [Math.floor(seconds / 60), 'minutes'] : [Math.floor(seconds / 3600), 'hours'];
+    seconds < 120
+      ? [seconds, 'seconds']
+      : seconds < 7200
+        ? [Math.floor(seconds / 60), 'minutes']
+        : [Math.floor(seconds / 3600), 'hours'];
   return `${amount} ${unit} ago`;
 }
