@@ -55,7 +55,8 @@ const general = {
 /** The command line, checked. Throws a UsageError that names what is unknown, missing or too much. */
 export function readArgs(argv: readonly string[]): Args {
   const [first, ...rest] = argv;
-  if (first === undefined || first === 'help') return { command: 'help', about: findCommand(rest[0]) };
+  if (first === undefined) throw new UsageError('which command? lint, prove or explain');
+  if (first === 'help') return { command: 'help', about: findCommand(rest[0]) };
   if (first.startsWith('-')) {
     const { values } = parse([...argv], general);
     return values['version'] ? { command: 'version' } : { command: 'help', about: undefined };

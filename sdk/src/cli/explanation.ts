@@ -10,14 +10,15 @@ export function explanationText(explanation: Explanation, style: Style): string 
   const { token, tenant, table, role, access, rows, findings } = explanation;
   const line = (name: string, text: string) =>
     `${style.bold(name.padEnd(8))}${wrap(text, margin).trimStart()}`;
+  const width = Math.max(0, ...findings.map(({ rule }) => rule.length));
   const parts = [
     [line('Token', paint(printable(token.sentence), token.accepted, style)), ...members(token, style)],
     tenant === undefined
-      ? [line('Tenant', 'None: a token that is not accepted sets no tenant, and the database was not asked.')]
+      ? [line('Tenant', 'None: a token that is not accepted sets no tenant, and no row was asked for.')]
       : [line('Tenant', tenant)],
     access.length > 0 && [
       line('Table', `${printable(table)}, as the role ${printable(role)}`),
-      ...access.map(accessLine),
+      ...accessLines(access),
     ],
     rows && [line('Rows', rowsSentence(explanation))],
     rows?.plan && [line('Plan', planSentence(rows.plan))],
@@ -26,7 +27,9 @@ export function explanationText(explanation: Explanation, style: Style): string 
         'Lint',
         `${count(findings.length, 'finding')} about this table and role; rls lint says how to mend it.`,
       ),
-      ...findings.map(({ rule, object }) => style.bad(`${margin}${rule}  ${printable(object)}`)),
+      ...findings.map(
+        ({ rule, object }) => `${margin}${style.bad(rule.padEnd(width))}  ${printable(object)}`,
+      ),
     ],
   ];
   return `${parts
@@ -40,9 +43,8 @@ function paint(text: string, good: boolean, style: Style): string {
 }
 
 function members({ code, header, claims }: Explanation['token'], style: Style): string[] {
-  const rows = Object.entries({ ...(code === undefined ? {} : { code }) });
   const shown = [
-    ...rows.map(([name, value]): [string, string] => [name, value]),
+    ...(code === undefined ? [] : [['code', code] as [string, string]]),
     ...Object.entries(header ?? {}).map(([name, value]): [string, string] => [name, JSON.stringify(value)]),
     ...Object.entries(claims ?? {}).map(([name, value]): [string, string] => [name, inTime(name, value)]),
   ].map(([name, value]) => [printable(name), printable(value)] as const);
@@ -57,19 +59,27 @@ function inTime(name: string, value: unknown): string {
   return isTime && Number.isFinite(date.getTime()) ? `${text} (${date.toISOString()})` : text;
 }
 
-function accessLine({ command, sentence, policies }: Access): string {
-  const by = policies.length > 0 ? ` (${policies.join(', ')})` : '';
-  return `${margin}${command.padEnd(6)}  ${wrap(printable(sentence + by), `${margin}        `).trimStart()}`;
+// Most tables let every command do the same.
+function accessLines(access: Access[]): string[] {
+  const said = access.map(({ sentence, policies }) => `${sentence}${inBrackets(policies)}`);
+  return [...new Set(said)].map((sentence) => {
+    const names = access.filter((_, index) => said[index] === sentence).map(({ command }) => command);
+    return wrap(printable(`${names.join(', ')}: ${sentence}`), margin);
+  });
 }
 
-function rowsSentence({ rows, access }: Explanation): string {
+const inBrackets = (names: string[]) => (names.length > 0 ? ` (${names.join(', ')})` : '');
+
+function rowsSentence({ rows, access, estimatedRows }: Explanation): string {
   if (rows?.rows === undefined) return printable(`Unknown: ${rows?.refusal}.`);
   const reading = access.find(({ command }) => command === 'select');
-  if (reading?.rows === 'all') return `It sees ${count(rows.rows, 'row')}, whatever their tenant.`;
-  return `It sees ${count(rows.rows, 'row')}.`;
+  const whole = estimatedRows > rows.rows ? `, of about ${estimatedRows} in the table` : '';
+  const whose = reading?.rows === 'all' ? ', whatever their tenant' : '';
+  return `It sees ${count(rows.rows, 'row')}${whole}${whose}.`;
 }
 
 function planSentence({ cost, scans, indexes, usable, asks }: PlanReport): string {
+  if (scans.length === 0) return `The table is not read: no row can pass; cost ${cost}.`;
   const index =
     indexes.length > 0
       ? `by the index ${indexes.join(', ')}`
@@ -78,5 +88,5 @@ function planSentence({ cost, scans, indexes, usable, asks }: PlanReport): strin
         : 'without an index, however large the table';
   const asked =
     asks === 'never' ? 'no function is asked for the tenant' : `the policies ask for the tenant ${asks}`;
-  return printable(`${scans.join(', ') || 'No scan'}, ${index}; cost ${cost}; ${asked}.`);
+  return printable(`${scans.join(', ')}, ${index}; cost ${cost}; ${asked}.`);
 }

@@ -69,28 +69,22 @@ function explainPolicies(command: Access['command'], asked: Policy[]): Access {
     const sentence = 'no row: row-level security is on, and no policy lets the role through';
     return { command, rows: 'none', sentence, policies };
   }
-  const bounds = asked.filter((policy) => !policy.permissive);
-  const say = (side: 'using' | 'check') =>
-    [
-      either(permissive.map((policy) => condition(policy, side))),
-      ...bounds.map((policy) => condition(policy, side)).filter((text) => text !== anyRow),
-    ].join(', and always ');
-  const reads = `rows for which ${say('using')}`;
-  const writes = `rows for which ${say('check')}`;
-  const sentence = command === 'insert' ? writes : command === 'update' ? updates(reads, writes) : reads;
+  const say = (side: 'using' | 'check') => {
+    const either = [...new Set(permissive.map((policy) => condition(policy, side)))];
+    const always = asked
+      .filter((policy) => !policy.permissive)
+      .map((policy) => condition(policy, side))
+      .filter((bound) => bound !== anyRow && !(either.length === 1 && either[0] === bound));
+    const joined = either.length > 1 ? `either ${either.join(' or ')}` : either[0]!;
+    return `rows for which ${[joined, ...new Set(always)].join(', and always ')}`;
+  };
+  const [reads, writes] = [say('using'), say('check')];
+  const both = reads === writes ? reads : `${reads}; afterwards ${writes}`;
+  const sentence = command === 'insert' ? writes : command === 'update' ? both : reads;
   return { command, rows: 'some', sentence, policies };
 }
 
 const anyRow = 'nothing is asked';
-
-function updates(reads: string, writes: string): string {
-  return reads === writes ? `${reads}, before and after` : `${reads}; afterwards ${writes}`;
-}
-
-function either(conditions: string[]): string {
-  const different = [...new Set(conditions)];
-  return different.length > 1 ? `either ${different.join(' or ')}` : different[0]!;
-}
 
 // Without a check of its own a policy checks what it shows.
 function condition(policy: Policy, side: 'using' | 'check'): string {
@@ -98,23 +92,23 @@ function condition(policy: Policy, side: 'using' | 'check'): string {
   return expression === undefined ? anyRow : inWords(expression);
 }
 
-const forms: [form: RegExp, words: (column: string) => string][] = [
-  [
-    /^\("?([\w$]+)"? = \( SELECT (?:\(?tenant\.id\(\)\)?(?:::text)?) AS \w+\)\)$/,
-    (column) => `${column} is the tenant of the token`,
-  ],
-  [
-    /^\("?([\w$]+)"? = tenant\.id\(\)\)$/,
-    (column) => `${column} is the tenant of the token, asked anew for each row`,
-  ],
+const forms: [form: RegExp, words: string][] = [
+  [/^("?[\w$]+"?) = \(select \(?tenant\.id\(\)\)?\)$/, 'is the tenant of the token'],
+  [/^("?[\w$]+"?) = tenant\.id\(\)$/, 'is the tenant of the token, asked anew for each row'],
 ];
 
-/** An expression of a policy in words, where it is one of the usual forms; else as it stands. */
+/** An expression of a policy in words, where it is one of the kit's; else as it stands, without casts to text. */
 function inWords(expression: string): string {
   if (expression === 'true') return anyRow;
+  const short = expression
+    .replace(/^\((.*)\)$/s, '$1')
+    .replace(/\s+/g, ' ')
+    .replaceAll('( SELECT ', '(select ')
+    .replace(/ AS ("[^"]+"|\w+)(?=\))/g, '')
+    .replaceAll('::text', '');
   for (const [form, words] of forms) {
-    const column = form.exec(expression)?.[1];
-    if (column !== undefined) return words(column);
+    const column = form.exec(short)?.[1];
+    if (column !== undefined) return `${column} ${words}`;
   }
-  return /^\((.*)\)$/s.exec(expression)?.[1]?.replace(/\s+/g, ' ') ?? expression;
+  return short;
 }

@@ -22,6 +22,8 @@ export interface Explanation {
   tenant: string | undefined;
   role: string;
   table: string;
+  /** As many as PostgreSQL reckons, of all tenants. */
+  estimatedRows: number;
   access: Access[];
   rows: RowsReport | undefined;
   /** What the linter says of the table and of the role. */
@@ -35,7 +37,7 @@ export class UnknownTableError extends Error {
 
 /**
  * Says of an access token whether it is accepted and why not, and of its tenant what it sees of a table: by which
- * policies, how many rows, and at which cost. A token that is not accepted sets no tenant: the database is not asked.
+ * policies, how many rows, and at which cost. A token that is not accepted sets no tenant, and no row is asked for.
  * Writes nothing. Throws `UnknownTableError`, the TokenError `keys_unavailable`, a TypeError for wrong options, and what
  * the database says when the connection may not become the catalogue's role.
  */
@@ -43,7 +45,12 @@ export async function explain(text: string, given: ExplainOptions): Promise<Expl
   const { client, catalogue, options } = given;
   const table = findTable(catalogue, given.table);
   const { report, token } = await explainToken(text, given);
-  const about = { token: report, role: catalogue.role.name, table: nameOf(table) };
+  const about = {
+    token: report,
+    role: catalogue.role.name,
+    table: nameOf(table),
+    estimatedRows: table.estimatedRows,
+  };
   if (!token) return { ...about, tenant: undefined, access: [], rows: undefined, findings: [] };
   return {
     ...about,
