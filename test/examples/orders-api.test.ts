@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { seedOrders } from '#examples/orders-api/setup.ts';
 import { createVerifier, type VerifiedToken } from '#tessera/rls';
 import { DatabaseUnavailableError, type TenantTx, withTenant } from '#tessera/rls/pg';
+import { lintExample } from './lint-example.ts';
 import {
   type AnswerBody,
   audience,
@@ -195,6 +196,11 @@ describe('under row-level security', () => {
 });
 
 describe('of database roles', () => {
+  test('the linter finds nothing in the schema, seen as the one of the API [A-176]', async () => {
+    const { username } = new URL(runtimeUrl);
+    expect(await lintExample(database.superUrl, 'orders', username)).toEqual([]);
+  });
+
   test('the API holds four privileges on one table and no attribute [P-01, P-12]', async () => {
     await withPool(runtimeUrl, async (pool) => {
       const granted = await pool.query(

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { ask, claimsOf, setUp } from '#examples/postgrest/main.ts';
 import { createTestDatabase } from '#test/support/postgres.ts';
+import { lintExample } from './lint-example.ts';
 import { runSql, withParts } from './orders-api-fixture.ts';
 import { runExample } from './run-example.ts';
 
@@ -119,7 +120,7 @@ describe('of database roles', () => {
          and rolcanlogin = (rolname = 'orders_authenticator')`,
     );
     expect(roles.rows).toEqual([{ count: 4 }]);
-    expect((await runSql(database.ownerUrl, count)).rows).toEqual([{ count: 0 }]);
+    await expect(runSql(database.ownerUrl, count)).rejects.toMatchObject({ code: '42704' });
   });
 
   test('none holds TRUNCATE, REFERENCES or TRIGGER, and nobody else may choose a role [P-12]', async () => {
@@ -137,6 +138,13 @@ describe('of database roles', () => {
     await expect(pool.query('select private.choose_role()')).rejects.toMatchObject({ code: '42501' });
   });
 });
+
+test.each(['orders_authenticator', 'orders_reader', 'orders_writer', 'orders_anon'])(
+  'the linter finds nothing, seen as %s',
+  async (role) => {
+    expect(await lintExample(database.superUrl, 'orders', role)).toEqual([]);
+  },
+);
 
 test('the example shows two tenants, their rows and two refusals', async () => {
   expect(await runExample('postgrest', database.ownerUrl)).toEqual([

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { ask, claimsOf, setUp } from '#examples/supabase/main.ts';
 import { createTestDatabase } from '#test/support/postgres.ts';
+import { lintExample } from './lint-example.ts';
 import { runSql, withParts } from './orders-api-fixture.ts';
 import { runExample } from './run-example.ts';
 
@@ -126,6 +127,12 @@ test('tenant and user are read once per query, and the key leads to the rows [P-
 test('the owner is bound as well, and nobody may truncate [P-02, P-12]', async () => {
   expect((await runSql(database.ownerUrl, count)).rows).toEqual([{ count: 0 }]);
   await expect(ask(pool, alice, 'truncate orders')).rejects.toMatchObject({ code: '42501' });
+});
+
+test.each(['authenticated', 'anon'])('the linter finds nothing in its table, seen as %s', async (role) => {
+  const found = await lintExample(database.superUrl, 'public', role);
+  // The database has the server's own tables as well.
+  expect(found.filter((line) => /\borders\b/.test(line))).toEqual([]);
 });
 
 test('the example shows two tenants, their rows and three attempts', async () => {
