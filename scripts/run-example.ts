@@ -1,4 +1,4 @@
-// Runs examples/NAME/main.ts with a PostgreSQL that lives for this moment only: npm run example NAME
+// Runs examples/NAME/main.ts with all it needs, which lives for this moment only: npm run example NAME
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -7,10 +7,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startEmbedded } from '#src/database/embedded.ts';
+import { startExampleServer } from './example-server.ts';
 
 const examples = fileURLToPath(new URL('../examples', import.meta.url));
 const mainOf = (name: string) => path.join(examples, name, 'main.ts');
 const names = (await readdir(examples)).filter((name) => name !== 'orders-api' && existsSync(mainOf(name)));
+/** These want a token, hence an issuer. */
+const ofServer = ['drizzle', 'prisma'];
+
 const name = process.argv[2];
 if (!name || !names.includes(name)) {
   process.stderr.write(`npm run example NAME, where NAME is one of: ${names.join(', ')}\n`);
@@ -22,15 +26,37 @@ const folder = await mkdtemp(path.join(os.tmpdir(), 'tessera-example-'));
 await chmod(folder, 0o711);
 // Ctrl-C ends the example, which has it too, and then what follows here.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
-const embedded = await startEmbedded({ dataDir: path.join(folder, 'data'), durable: false });
+const dataDir = path.join(folder, 'data');
 try {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', mainOf(name)], {
-    stdio: 'inherit',
-    env: { ...process.env, DATABASE_URL: embedded.url('tessera', 'owner') },
-  });
-  const [code] = await once(child, 'exit');
-  process.exitCode = code ?? 1;
+  await (ofServer.includes(name) ? runForTenants(name) : runAlone(name));
 } finally {
-  await embedded.stop();
   await rm(folder, { recursive: true });
+}
+
+async function runAlone(name: string): Promise<void> {
+  const embedded = await startEmbedded({ dataDir, durable: false });
+  try {
+    await run(name, { DATABASE_URL: embedded.url('tessera', 'owner') });
+  } finally {
+    await embedded.stop();
+  }
+}
+
+async function runForTenants(name: string): Promise<void> {
+  const server = await startExampleServer(dataDir);
+  try {
+    for (const { slug, environment } of server.tenants) {
+      process.stdout.write(`${slug} places an order and sees:\n`);
+      await run(name, environment, [`${slug} chair`, '12500']);
+    }
+  } finally {
+    await server.stop();
+  }
+}
+
+async function run(name: string, environment: NodeJS.ProcessEnv, args: string[] = []): Promise<void> {
+  const command = ['--disable-warning=ExperimentalWarning', mainOf(name), ...args];
+  const env = { ...process.env, ...environment };
+  const [code] = await once(spawn(process.execPath, command, { stdio: 'inherit', env }), 'exit');
+  if (code !== 0) process.exitCode = code ?? 1;
 }
