@@ -261,8 +261,12 @@ function isJoined(
 ): boolean {
   const inside = (call: { start: number }) => piece.some(({ start }) => start === call.start);
   const formatted = calls
-    .filter((call) => call.name === 'format' && inside(call))
-    .some(({ start, end }) => /%(\d+\$)?(-?\d+)?s/.test(source.slice(start, end)));
+    .filter((call) => inside(call))
+    .some(
+      ({ name, start, end }) =>
+        /^(concat(_ws)?|replace|overlay)$/.test(name) ||
+        (name === 'format' && /%(\d+\$)?(-?\d+)?s/.test(source.slice(start, end))),
+    );
   const safe = calls.filter((call) => /^(quote_(ident|literal|nullable)|format)$/.test(call.name));
   const operands = piece.filter((token, index) => {
     const beside = [piece[index - 1]?.text, piece[index + 1]?.text].includes('||');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import type { Finding } from '../../src/findings.ts';
 import { applyBaseline, parseBaseline, writeBaseline } from '../../src/lint/baseline.ts';
@@ -91,4 +92,12 @@ describe('baseline', () => {
   ])('refuses %s', (_, text, message) => {
     expect(() => parseBaseline(text)).toThrow(message);
   });
+});
+
+test('docs/rules.md has a row for every rule, with its level, title and reason', () => {
+  const text = readFileSync(new URL('../../docs/rules.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| `(P-[^`]+)` \| (.*?) \| (.*?) \| (.*?) \| .+ \|$/gm)].map((row) =>
+    row.slice(1, 5),
+  );
+  expect(rows).toEqual(rules.map(({ id, level, title, why }) => [id, level, title, why]));
 });
