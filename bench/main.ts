@@ -11,13 +11,15 @@ import { pinGenerator, type ServerProcess, startServer, untilReady } from './pro
 import { signIn } from './sign-in.ts';
 import { costTable, type Measurement, type Row, speedTable, summarise } from './tables.ts';
 import { seed, startDatabase, startTessera } from './tessera.ts';
+import { measureVerify, verifyTable } from './verify.ts';
 import { startCountingProxy } from './wire.ts';
 
-const usage = `npm run bench -- [flow ... | logins | enumeration | argon2] [--seconds 5] [--rounds 3] [--connections 32] [--samples 500] [--json] [--profile DIR]
+const usage = `npm run bench -- [flow ... | logins | enumeration | argon2 | verify] [--seconds 5] [--rounds 3] [--connections 32] [--samples 500] [--json] [--profile DIR]
 flows: ${flows.map(({ name }) => name).join(' ')}
 logins: whole sign-ins beside bare password hashes, and what a flood of them does to machines that ask for tokens.
 enumeration: whether a wrong password tells who exists, by bytes or by time; --samples of each side.
 argon2: the bindings of argon2id against one another.
+verify: how many tokens a resource server verifies with the package in sdk, on one core.
 --profile writes a processor profile of Tessera into the folder; the numbers of such a run are not for comparing.
 `;
 
@@ -39,6 +41,7 @@ const others: Record<string, () => Promise<void>> = {
   logins: benchLogins,
   enumeration: benchEnumeration,
   argon2: benchArgon2,
+  verify: benchVerify,
 };
 const other = positionals.length === 1 ? others[positionals[0]!] : undefined;
 const chosen = positionals.length ? flows.filter(({ name }) => positionals.includes(name)) : flows;
@@ -155,6 +158,12 @@ async function benchEnumeration() {
 async function benchArgon2() {
   const results = await compareBindings({ seconds: seconds!, rounds: rounds! });
   answer({ seconds, rounds, results }, bindingTable(results));
+}
+
+async function benchVerify() {
+  pinGenerator();
+  const figures = await measureVerify({ seconds: seconds!, rounds: rounds! });
+  answer({ seconds, rounds, figures }, verifyTable(figures));
 }
 
 function answer(document: object, text: string) {

@@ -20,15 +20,17 @@ declare global {
 export function guard(verifier: Verifier, options?: GuardOptions): RequestHandler {
   const check = makeGuard(verifier, options);
   return (req, res, next) => {
-    check(req, req.originalUrl).then((outcome) => {
-      if ('token' in outcome) {
-        req.token = outcome.token;
-        next();
-        return;
-      }
-      const { status, headers, body } = outcome.refusal;
-      res.status(status).set(headers).json(body);
-    }, next);
+    check(req, req.originalUrl)
+      .then((outcome) => {
+        if ('token' in outcome) {
+          req.token = outcome.token;
+          next();
+          return;
+        }
+        const { status, headers, body } = outcome.refusal;
+        res.status(status).set(headers).json(body);
+      })
+      .catch(next);
   };
 }
 

@@ -1,6 +1,7 @@
 import { challenge } from '../verify/challenge.ts';
 import { TokenError } from '../verify/errors.ts';
 import { isSecure } from '../verify/loopback.ts';
+import { requireScopes } from '../verify/scopes.ts';
 import type { VerifiedToken } from '../verify/verified-token.ts';
 import type { Verifier } from '../verify/verifier.ts';
 import { metadataUrl } from './metadata.ts';
@@ -27,6 +28,10 @@ export interface Refusal {
 
 export type Outcome = { token: VerifiedToken } | { refusal: Refusal };
 
+type Described = ReturnType<typeof describeRequest>;
+
+const passed = new WeakMap<GuardedRequest, { verifier: Verifier; token: VerifiedToken }>();
+
 /**
  * What the guards of all frameworks do: reads the token of a request, verifies it, and words the refusal (RFC 6750
  * section 3.1). Throws a TypeError for wrong options; gives on what is no TokenError, such as a hook's own error.
@@ -35,17 +40,29 @@ export function makeGuard(verifier: Verifier, options: GuardOptions = {}) {
   const { scope, origin } = checkOptions(options);
   const resourceMetadata = options.resource === undefined ? undefined : metadataUrl(options.resource);
 
+  async function verify(request: GuardedRequest, credentials: Credentials, described: Described) {
+    // A second guard on the way, for a route's own scope, must not take the proof for a replay.
+    const earlier = passed.get(request);
+    if (earlier?.verifier === verifier) {
+      if (scope !== undefined) requireScopes(earlier.token, scope);
+      return earlier.token;
+    }
+    const { scheme, proof } = credentials;
+    if (!described && scheme === 'dpop') {
+      throw new TokenError('proof_invalid', 'DPoP proofs are not accepted here: the guard has no origin');
+    }
+    const shown = { method: '', url: '', ...described, proof, scheme };
+    const token = await verifier.verify(credentials.token, shown, { scope });
+    passed.set(request, { verifier, token });
+    return token;
+  }
+
   return async (request: GuardedRequest, target: string): Promise<Outcome> => {
     const described = describeRequest(request, target, origin);
     let credentials: Credentials | undefined;
     try {
       credentials = readCredentials(request, target);
-      const { token, scheme, proof } = credentials;
-      if (!described && scheme === 'dpop') {
-        throw new TokenError('proof_invalid', 'DPoP proofs are not accepted here: the guard has no origin');
-      }
-      const shown = { method: '', url: '', ...described, proof, scheme };
-      return { token: await verifier.verify(token, shown, { scope }) };
+      return { token: await verify(request, credentials, described) };
     } catch (error) {
       if (!(error instanceof TokenError)) throw error;
       const values = challenge(error, {

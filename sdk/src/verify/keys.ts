@@ -41,7 +41,7 @@ export function makeKeys({ issuer, fetch, timeout }: KeysOptions): Keys {
   let keys: KeySet | undefined;
   let uri: string | undefined;
   let maxAge = freshness.usual;
-  let staleAt = 0;
+  let fetchedAt = Number.NEGATIVE_INFINITY;
   let attemptedAt = Number.NEGATIVE_INFINITY;
   let askedAt = Number.NEGATIVE_INFINITY;
   let flight: Promise<void> | undefined;
@@ -65,7 +65,7 @@ export function makeKeys({ issuer, fetch, timeout }: KeysOptions): Keys {
       if (!read) throw new Error(`${uri} answered with something other than a JWK set`);
       keys = read;
       maxAge = maxAgeOf(headers);
-      staleAt = at + maxAge;
+      fetchedAt = at;
     } catch (error) {
       uri = undefined;
       failure = error;
@@ -74,10 +74,10 @@ export function makeKeys({ issuer, fetch, timeout }: KeysOptions): Keys {
 
   return {
     touch(at) {
-      if (!keys) return flight ?? (at - attemptedAt < firstRetry ? undefined : refresh(at, true));
-      if (at < staleAt) return undefined;
+      if (!keys) return flight ?? (elapsed(at, attemptedAt) < firstRetry ? undefined : refresh(at, true));
+      if (elapsed(at, fetchedAt) < maxAge) return undefined;
       if (flight) return awaited;
-      const pause = at - attemptedAt;
+      const pause = elapsed(at, attemptedAt);
       if (pause < coolDown) return undefined;
       const refreshed = refresh(at, true);
       // Busy services refresh in the background. One that was idle would else accept, once, a key long withdrawn.
@@ -93,7 +93,7 @@ export function makeKeys({ issuer, fetch, timeout }: KeysOptions): Keys {
       }
       const known = keys.get(kid);
       if (known || waited) return known;
-      if (at - askedAt >= coolDown) {
+      if (elapsed(at, askedAt) >= coolDown) {
         askedAt = at;
         await refresh(at, false);
       } else await flight;
@@ -102,6 +102,11 @@ export function makeKeys({ issuer, fetch, timeout }: KeysOptions): Keys {
 
     has: (key) => keys?.get(key.kid) === key,
   };
+}
+
+// A clock that was set back counts like one that ran on: nothing waits until it is there again.
+function elapsed(at: number, since: number): number {
+  return Math.abs(at - since);
 }
 
 async function discover(issuer: string, request: typeof fetch, timeout: number): Promise<string> {

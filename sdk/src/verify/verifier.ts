@@ -7,6 +7,7 @@ import { readJws } from './jws.ts';
 import type { Key } from './key-set.ts';
 import { makeKeys } from './keys.ts';
 import { checkOptions, type VerifierOptions } from './options.ts';
+import { requireScopes } from './scopes.ts';
 import { type CachedToken, makeTokenCache } from './token-cache.ts';
 import type { VerifiedToken } from './verified-token.ts';
 
@@ -79,7 +80,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       if (isRevoked && (await isRevoked(entry.token)) !== false) {
         throw new TokenError('revoked', 'The token was revoked');
       }
-      if (scope !== undefined) checkScope(entry.token, scope);
+      if (scope !== undefined) requireScopes(entry.token, scope);
       return entry.token;
     },
   };
@@ -139,11 +140,4 @@ function requireProof({ jkt }: CachedToken, request: VerifyRequest | undefined) 
     throw new TokenError('proof_required', 'The token is bound to a key: it needs a DPoP proof');
   }
   return { text, request, jkt };
-}
-
-function checkScope({ scopes }: VerifiedToken, scope: string | readonly string[]): void {
-  const wanted = typeof scope === 'string' ? scope.split(' ') : scope;
-  if (!wanted.every((name) => name === '' || scopes.has(name))) {
-    throw new TokenError('insufficient_scope', 'The token does not have the scope that is needed');
-  }
 }

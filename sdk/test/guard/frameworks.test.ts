@@ -1,11 +1,12 @@
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Router } from '@koa/router';
 import express from 'express';
 import fastify from 'fastify';
 import Koa from 'koa';
 import * as forExpress from '../../src/express.ts';
 import * as forFastify from '../../src/fastify.ts';
-import { createVerifier, type Verifier } from '../../src/index.ts';
+import { createVerifier, type VerifiedToken, type Verifier } from '../../src/index.ts';
 import * as forKoa from '../../src/koa.ts';
 import { type Api, ask, serve } from '../support/api.ts';
 import { audience, type Issuer, startIssuer, tenantId } from '../support/issuer.ts';
@@ -17,7 +18,7 @@ const options = { scope: 'read', resource };
 let issuer: Issuer;
 
 interface Frame {
-  /** Serves the metadata, and under /orders what the guard protects. */
+  /** Serves the metadata, and under /orders what the guard protects; POST by a second guard that wants `write`. */
   start(verifier: Verifier): Promise<Api>;
 }
 
@@ -34,9 +35,14 @@ const frames: Record<string, Frame> = {
       const app = new Koa();
       app.silent = true;
       app.use(forKoa.protectedResourceMetadata(metadata()));
-      app.use(forKoa.guard(verifier, options)).use((ctx) => {
+      const router = new Router<{ token: VerifiedToken }>();
+      router.get('/orders/:id', (ctx) => {
         ctx.body = { tenant: ctx.state.token.tenantId };
       });
+      router.post('/orders/:id', forKoa.guard(verifier, { ...options, scope: 'write' }), (ctx) => {
+        ctx.body = { tenant: ctx.state.token.tenantId };
+      });
+      app.use(forKoa.guard(verifier, options)).use(router.routes());
       return serve(app.callback());
     },
   },
@@ -49,6 +55,9 @@ const frames: Record<string, Frame> = {
       app.get('/orders/:id', (req, res) => {
         res.json({ tenant: req.token?.tenantId });
       });
+      app.post('/orders/:id', forExpress.guard(verifier, { ...options, scope: 'write' }), (req, res) => {
+        res.json({ tenant: req.token?.tenantId });
+      });
       return serve(app);
     },
   },
@@ -59,6 +68,8 @@ const frames: Record<string, Frame> = {
       app.register(async (orders) => {
         orders.addHook('onRequest', forFastify.guard(verifier, options));
         orders.get('/orders/:id', async (request) => ({ tenant: request.token?.tenantId }));
+        const onRequest = forFastify.guard(verifier, { ...options, scope: 'write' });
+        orders.post('/orders/:id', { onRequest }, async (request) => ({ tenant: request.token?.tenantId }));
       });
       await app.listen({ port: 0, host: '127.0.0.1' });
       const { port } = app.server.address() as AddressInfo;
@@ -121,6 +132,20 @@ describe.each(Object.entries(frames))('the guard for %s', (_, { start }) => {
     expect((await ask(url, `DPoP ${token}`, { dpop })).status).toBe(200);
     expect((await ask(url, `DPoP ${token}`, { dpop })).status).toBe(401);
     expect((await ask(url, `Bearer ${token}`)).status).toBe(401);
+  });
+
+  test('may be followed by another one that wants more, and the proof counts once', async () => {
+    const holder = await makeHolder();
+    for (const [scope, status] of [
+      ['read write', 200],
+      ['read', 403],
+    ] as const) {
+      const token = await mint({ scope, cnf: { jkt: holder.jkt } });
+      const dpop = await prove(holder, { method: 'POST', url, token, at: issuer.at });
+      const answer = await ask(url, `DPoP ${token}`, { method: 'POST', dpop });
+      expect(answer.status).toBe(status);
+      expect((await ask(url, `DPoP ${token}`, { method: 'POST', dpop })).status).toBe(401);
+    }
   });
 
   test('leaves the error of a hook to the framework, and lets nobody in', async () => {

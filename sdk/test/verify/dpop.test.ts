@@ -175,11 +175,14 @@ describe('a proof is good once [RFC 9449 11.1]', () => {
   });
 
   test('and what does not fit into the memory is not accepted', () => {
-    const remember = makeReplayMemory(90);
-    for (let index = 0; index < 200_000; index++) remember(String(index), 0);
+    const remember = makeReplayMemory(90, 100);
+    for (let index = 0; index < 100; index++) remember(String(index), 0);
     expect(remember('0', 0)).toBe('again');
     expect(remember('one more', 89)).toBe('full');
     expect(remember('0', 179)).toBe('again');
     expect(remember('one more', 270)).toBe('first');
+    for (let index = 0; index < 100; index++) remember(`later ${index}`, 271);
+    expect(remember('after the clock was set back', 100)).toBe('full');
+    expect(remember('after the clock was set back', 280)).toBe('first');
   });
 });

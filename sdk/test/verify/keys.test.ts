@@ -110,6 +110,13 @@ describe('the key set', () => {
     expect(await codeOf(await issuer.mint({}, {}, next))).toBe('accepted');
   });
 
+  test('is refreshed when the clock was set back by more than its age', async () => {
+    await codeOf(await issuer.mint());
+    issuer.jwks = [next.jwk];
+    issuer.at -= 86_400;
+    expect(await codeOf(await issuer.mint({}, {}, next))).toBe('accepted');
+  });
+
   test('is followed to where the issuer has moved it', async () => {
     await codeOf(await issuer.mint());
     issuer.discovery = { jwks_uri: `${issuer.url}/other` };
