@@ -13,8 +13,9 @@ import { costTable, type Measurement, type Row, speedTable, summarise } from './
 import { seed, startDatabase, startTessera } from './tessera.ts';
 import { measureVerify, verifyTable } from './verify.ts';
 import { startCountingProxy } from './wire.ts';
+import { measureWithTenant, withTenantTable } from './with-tenant.ts';
 
-const usage = `npm run bench -- [flow ... | logins | enumeration | argon2 | verify] [--seconds 5] [--rounds 3] [--connections 32] [--samples 500] [--json] [--profile DIR]
+const usage = `npm run bench -- [flow ... | logins | enumeration | argon2 | verify | with-tenant] [--seconds 5] [--rounds 3] [--connections 32] [--samples 500] [--json] [--profile DIR]
 flows: ${flows.map(({ name }) => name).join(' ')}
 logins: whole sign-ins beside bare password hashes, and what a flood of them does to machines that ask for tokens.
 enumeration: whether a wrong password tells who exists, by bytes or by time; --samples of each side.
@@ -42,6 +43,7 @@ const others: Record<string, () => Promise<void>> = {
   enumeration: benchEnumeration,
   argon2: benchArgon2,
   verify: benchVerify,
+  'with-tenant': benchWithTenant,
 };
 const other = positionals.length === 1 ? others[positionals[0]!] : undefined;
 const chosen = positionals.length ? flows.filter(({ name }) => positionals.includes(name)) : flows;
@@ -164,6 +166,14 @@ async function benchVerify() {
   pinGenerator();
   const figures = await measureVerify({ seconds: seconds!, rounds: rounds! });
   answer({ seconds, rounds, figures }, verifyTable(figures));
+}
+
+async function benchWithTenant() {
+  const database = await startDatabase();
+  stops.push(database.stop);
+  say(pinGenerator());
+  const figures = await measureWithTenant(database, { seconds: seconds!, rounds: rounds! });
+  answer({ seconds, rounds, figures }, withTenantTable(figures));
 }
 
 function answer(document: object, text: string) {

@@ -1,5 +1,5 @@
 import type { ExtractTablesWithRelations } from 'drizzle-orm';
-import type { NodePgDatabase, NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
+import { type NodePgDatabase, type NodePgQueryResultHKT, NodePgTransaction } from 'drizzle-orm/node-postgres';
 import type { PgTransaction } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import type { VerifiedToken } from '../verify/verified-token.ts';
@@ -21,7 +21,7 @@ type PoolDatabase<TSchema extends Record<string, unknown>> = NodePgDatabase<TSch
  * Runs `work` in one transaction of Drizzle that sees and writes only the rows of the token's tenant; see `withTenant` of
  * `@tessera/rls/pg` for what it sets, joins and throws. The database must be one that `drizzle()` made over a `pg.Pool`.
  *
- * As many round trips as with pg: BEGIN and COMMIT of Drizzle are left out, since the connection has sent its own.
+ * As many round trips as with pg: the transaction object is Drizzle's, BEGIN and COMMIT are sent as with pg.
  */
 export function withTenant<TSchema extends Record<string, unknown>, T>(
   db: PoolDatabase<TSchema> | TenantTx<TSchema>,
@@ -31,16 +31,22 @@ export function withTenant<TSchema extends Record<string, unknown>, T>(
 ): Promise<T> {
   return runWithTenant(db, token, work, {
     role,
-
     adapter: () => drizzleAdapter(db as PoolDatabase<TSchema>),
   });
+}
+
+/** What Drizzle's session holds, and its types keep to itself. */
+interface Session<TSchema extends Record<string, unknown>> {
+  client: unknown;
+  dialect: ConstructorParameters<typeof NodePgTransaction>[0];
+  schema: ConstructorParameters<typeof NodePgTransaction<TSchema, ExtractTablesWithRelations<TSchema>>>[2];
 }
 
 function drizzleAdapter<TSchema extends Record<string, unknown>>(
   db: PoolDatabase<TSchema>,
 ): Adapter<TenantTx<TSchema>> {
   const pool = db.$client;
-  const session = db._?.session as { client?: unknown } & typeof db._.session;
+  const session = db._?.session as unknown as Session<TSchema> | undefined;
   // A single client would be shared by all requests, and their transactions would be one.
   if (typeof pool?.connect !== 'function' || !('totalCount' in pool) || session?.client !== pool) {
     throw new TenantError(
@@ -48,39 +54,25 @@ function drizzleAdapter<TSchema extends Record<string, unknown>>(
       'withTenant needs what drizzle() of drizzle-orm/node-postgres makes over a pg.Pool',
     );
   }
+  const { dialect, schema } = session;
   return {
     ask: askPool(pool),
     write: setLocal,
     transact: (settings, inside, assertOpen) =>
       transactOnPool(pool, settings, (send) => {
-        // Schema, casing, logger and cache are those of the session; the connection alone is another.
+        // Logger and cache too are those of the session; the connection alone is another.
         const bound = Object.create(session, { client: { value: tenantClient(send, assertOpen) } });
-        return (bound as typeof session).transaction(inside as never);
+        return inside(new NodePgTransaction(dialect, bound, schema));
       }),
   };
 }
 
-// What Drizzle takes for its client. Its first statement is its own BEGIN, and after the work its COMMIT or ROLLBACK: all
-// three are ours to send, with the settings before and the checks behind.
+/** What Drizzle takes for its client. */
 function tenantClient(send: Send, assertOpen: () => void) {
-  let begun = false;
   return {
     async query(query: pg.QueryConfig, values?: unknown[]) {
-      if (!begun) {
-        begun = true;
-        return nothing;
-      }
-      if (query.text === 'commit' || query.text === 'rollback') {
-        try {
-          assertOpen();
-        } catch {
-          return nothing;
-        }
-      }
       assertOpen();
       return send(query, values);
     },
   };
 }
-
-const nothing = { rows: [], rowCount: 0, fields: [], command: '', oid: 0 };

@@ -12,27 +12,32 @@ import {
 import type { VerifiedToken } from '../verify/verified-token.ts';
 import { DatabaseUnavailableError, RolledBackError, TenantError } from './errors.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
-import { makeQueue } from './queue.ts';
+import { makeQueue, unqueued } from './queue.ts';
 import { setLocal } from './settings.ts';
+
+export interface KyselyTenantOptions extends TenantOptions {
+  /** Whether the dialect's pool was made with `pipeline: true`: the first statement then leaves in the flight of BEGIN. */
+  pipeline?: boolean;
+}
 
 /**
  * Runs `work` in one transaction of Kysely that sees and writes only the rows of the token's tenant; see `withTenant` of
  * `@tessera/rls/pg` for what it sets, joins and throws. The dialect must be PostgreSQL's. Plugins of `db` stay in force.
  *
- * Three round trips of which one is `work`'s statement. Kysely hides its connections, so two things are its user's: a
- * listener for the `error` of each (`pool.on('connect', (client) => client.on('error', …))`), without which a lost one ends
- * the process; and a `log` that prints statements prints the claims, in base64.
+ * Three round trips of which one is `work`'s statement; two with `pipeline`. Kysely hides its connections, so two more
+ * things are its user's. Without a listener for the `error` of each (`pool.on('connect', (client) => client.on('error', …))`)
+ * a lost one ends the process. And a `log` that prints statements prints the claims, which BEGIN carries.
  */
 export function withTenant<DB, T>(
   db: Kysely<DB>,
   token: VerifiedToken,
   work: (tx: Transaction<DB>) => Promise<T>,
-  { role }: TenantOptions = {},
+  { role, pipeline = false }: KyselyTenantOptions = {},
 ): Promise<T> {
-  return runWithTenant(db, token, work, { role, adapter: () => kyselyAdapter(db) });
+  return runWithTenant(db, token, work, { role, adapter: () => kyselyAdapter(db, pipeline) });
 }
 
-function kyselyAdapter<DB>(db: Kysely<DB>): Adapter<Transaction<DB>> {
+function kyselyAdapter<DB>(db: Kysely<DB>, pipeline: boolean): Adapter<Transaction<DB>> {
   if (db.isTransaction || !(db.getExecutor().adapter instanceof PostgresAdapter)) {
     throw new TenantError(
       'unsupported_database',
@@ -53,7 +58,7 @@ function kyselyAdapter<DB>(db: Kysely<DB>): Adapter<Transaction<DB>> {
     transact: (settings, inside, assertOpen) =>
       new Promise((resolve, reject) => {
         onConnection(executor, (connection) =>
-          transactOn(executor, connection, { settings, inside, assertOpen, resolve, reject }),
+          transactOn(executor, connection, { pipeline, settings, inside, assertOpen, resolve, reject }),
         ).catch(reject);
       }),
   };
@@ -64,12 +69,14 @@ async function transactOn<DB, T>(
   executor: QueryExecutor,
   connection: DatabaseConnection,
   {
+    pipeline,
     settings,
     inside,
     assertOpen,
     resolve,
     reject,
   }: {
+    pipeline: boolean;
     settings: string;
     inside: (tx: Transaction<DB>) => Promise<T>;
     assertOpen: () => void;
@@ -77,7 +84,7 @@ async function transactOn<DB, T>(
     reject: (error: unknown) => void;
   },
 ): Promise<void> {
-  const queue = makeQueue();
+  const queue = pipeline ? unqueued : makeQueue();
   const bound = executor.withConnectionProvider({
     async provideConnection(consumer) {
       assertOpen();
@@ -85,15 +92,21 @@ async function transactOn<DB, T>(
     },
   });
   let committing = false;
+  const begun = run(connection, `begin; ${settings}`);
+  // Reported below, in place of the errors that it causes in the statements behind it.
+  begun.catch(() => {});
   try {
-    await run(connection, `begin; ${settings}`);
+    if (!pipeline) await begun;
     const result = await inside(new Transaction<DB>(propsOf(bound)));
     committing = true;
     // In a transaction that has failed COMMIT is no error, but the statement before it is.
     await queue.run(() => run(connection, 'select; commit'));
     resolve(result);
   } catch (thrown) {
-    const error = committing && codeOf(thrown) === failedTransaction ? new RolledBackError() : thrown;
+    const error = await begun.then(
+      () => (committing && codeOf(thrown) === failedTransaction ? new RolledBackError() : thrown),
+      (failed) => failed,
+    );
     const failure = await queue.run(() => rollback(connection));
     reject(failure ? new DatabaseUnavailableError(error, committing ? 'unknown' : 'no') : error);
     if (failure && isTimeout(failure)) await untilRolledBack(connection);

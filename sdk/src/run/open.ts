@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TokenError } from '../verify/errors.ts';
-import { assertVerified, type VerifiedToken } from '../verify/verified-token.ts';
+import { assertVerified, goodUntil, type VerifiedToken } from '../verify/verified-token.ts';
 import { type Ask, refuseUnboundRole } from './bound-role.ts';
 import {
   OtherCallerError,
@@ -9,6 +9,7 @@ import {
   RolledBackError,
   TransactionOverError,
 } from './errors.ts';
+import { tenantOf } from './settings.ts';
 
 export interface TenantOptions {
   /** A database role to run as, for this transaction only: `set local role`. The login role must be a member of it. */
@@ -55,7 +56,7 @@ export async function runWithTenant<Tx extends object, T>(
   assertVerified(token);
   const outer = byTx.get(db) ?? nesting.getStore()?.findLast((open) => open.db === db && !open.ended);
   if (outer) return join(outer, token, role, work);
-  if (token.expiresAt.getTime() <= Date.now()) {
+  if (goodUntil(token).getTime() <= Date.now()) {
     throw new TokenError('expired', 'the token has expired since it was verified');
   }
   const { ask, write, transact } = adapter();
@@ -90,7 +91,7 @@ async function join<Tx extends object, T>(
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   if (open.ended) throw new TransactionOverError();
-  if (open.token.tenantId !== token.tenantId) throw new OtherTenantError();
+  if (tenantOf(open.token) !== tenantOf(token)) throw new OtherTenantError();
   if (!isSameCaller(open.token, token)) throw new OtherCallerError();
   if (role !== undefined && role !== open.role) throw new OtherRoleError();
   try {

@@ -30,7 +30,6 @@ export function withTenant<T>(
 ): Promise<T> {
   return runWithTenant(db, token, work, {
     role,
-
     adapter: () => poolAdapter(db as pg.Pool),
   });
 }

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Ask } from './bound-role.ts';
 import { DatabaseUnavailableError, RolledBackError } from './errors.ts';
-import { makeQueue } from './queue.ts';
+import { makeQueue, unqueued } from './queue.ts';
 
 /** Sends a statement into the transaction; behind those sent before. */
 export type Send = (query: string | pg.QueryConfig, values?: unknown[]) => Promise<pg.QueryResult>;
@@ -82,10 +82,8 @@ function giveBack(client: pg.PoolClient, close = false): void {
 function ignoreLoss(): void {}
 
 function sender(client: pg.PoolClient): Send {
-  const query: Send = (text, values) => client.query(text as string, values);
-  if (isPipelined(client)) return query;
-  const queue = makeQueue();
-  return (text, values) => queue.run(() => query(text, values));
+  const queue = isPipelined(client) ? unqueued : makeQueue();
+  return (query, values) => queue.run(() => client.query(query as string, values));
 }
 
 function isPipelined(client: pg.PoolClient): boolean {

@@ -4,16 +4,15 @@ import { RolledBackError, TenantError } from './errors.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
 import { setConfig } from './settings.ts';
 
-/** The members of a client that its transactions do not have: what remains is `Prisma.TransactionClient` of the same client. */
-type NotInTransaction = '$connect' | '$disconnect' | '$on' | '$use' | '$extends' | '$transaction';
-
 /** What a generated client of Prisma 6.16 or later has, and its transaction too. */
 export interface PrismaLike {
   $executeRawUnsafe(statement: string): Promise<unknown>;
 }
 
-/** Prisma's own transaction of a client of type `Client`. */
-export type TenantTx<Client> = Omit<Client, NotInTransaction>;
+/** What the client itself gives to the callback of `$transaction`: `Prisma.TransactionClient` of the same client. */
+export type TenantTx<Client> = Client extends { $transaction(work: (tx: infer Tx) => never): unknown }
+  ? Tx
+  : Client;
 
 /**
  * Runs `work` in one interactive transaction of Prisma that sees and writes only the rows of the token's tenant; see
@@ -30,7 +29,6 @@ export function withTenant<Client extends PrismaLike, T>(
 ): Promise<T> {
   return runWithTenant(db, token, work, {
     role,
-
     adapter: () => prismaAdapter<TenantTx<Client>>(db as unknown as RunningClient),
   });
 }

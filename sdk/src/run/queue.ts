@@ -20,3 +20,6 @@ export function makeQueue(): Queue {
     },
   };
 }
+
+/** For connections that take statements while others are under way, and answer in order. */
+export const unqueued: Queue = { run: (task) => task() };

@@ -1,13 +1,13 @@
 import type { VerifiedToken } from '../verify/verified-token.ts';
 import { UnsafeValueError } from './errors.ts';
 
-const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  * What a transaction of this token sets, name and value, all local to the transaction: `app.current_tenant_id` (uuid),
  * `request.jwt.claims` (JSON of all claims) and, where given, the `role`.
  *
- * Throws `UnsafeValueError` for a tenant that is no lower-case uuid, for text that PostgreSQL cannot hold (U+0000, half a
+ * Throws `UnsafeValueError` for a tenant that is no uuid, for text that PostgreSQL cannot hold (U+0000, half a
  * surrogate pair) and for a role that is empty or `none`, which would take the role off.
  */
 export function settingsOf(token: VerifiedToken, role?: string): [name: string, value: string][] {
@@ -59,9 +59,10 @@ export function textLiteral(text: string): string {
   return `e'${escaped}'`;
 }
 
-function tenantOf({ tenantId }: VerifiedToken): string {
-  if (!uuidForm.test(tenantId)) throw new UnsafeValueError('the tenant of the token is no lower-case uuid');
-  return tenantId;
+/** The tenant of the token as PostgreSQL prints a uuid. */
+export function tenantOf({ tenantId }: VerifiedToken): string {
+  if (!uuidForm.test(tenantId)) throw new UnsafeValueError('the tenant of the token is no uuid');
+  return tenantId.toLowerCase();
 }
 
 function claimsOf({ claims }: VerifiedToken): string {

@@ -18,9 +18,9 @@ const lastSecond = 8.64e12;
 /**
  * The claims of an access token whose signature and issuer are good (RFC 9068 section 4, and `tenant_id`). Throws
  * a TokenError for a claim that is missing or of the wrong form, and for an audience of others. Whether the token
- * is in time is not looked at.
+ * is in time is not looked at; `tolerance` says how many seconds after its time a transaction may still begin with it.
  */
-export function readClaims(claims: Claims, audiences: readonly string[]): Reading {
+export function readClaims(claims: Claims, audiences: readonly string[], tolerance: number): Reading {
   const exp = readTime(claims, 'exp');
   const iat = readTime(claims, 'iat');
   const nbf = Object.hasOwn(claims, 'nbf') ? readTime(claims, 'nbf') : iat;
@@ -30,14 +30,15 @@ export function readClaims(claims: Claims, audiences: readonly string[]): Readin
   readText(claims, 'jti');
   const tenantId = readText(claims, 'tenant_id');
   if (!uuid.test(tenantId)) throw malformed('tenant_id', 'a uuid');
-  const token = markVerified({
+  const accepted = {
     tenantId,
     subject: readText(claims, 'sub'),
     clientId: readText(claims, 'client_id'),
     scopes: readScopes(claims),
     claims: freeze(claims),
     expiresAt: new Date(exp * 1000),
-  });
+  };
+  const token = markVerified(accepted, new Date(Math.min(exp + tolerance, lastSecond) * 1000));
   return { token, notBefore: Math.max(nbf, iat), expiresAt: exp, jkt: readThumbprint(claims) };
 }
 

@@ -16,13 +16,21 @@ export interface VerifiedToken extends Verified {
   readonly expiresAt: Date;
 }
 
-const made = new WeakSet<object>();
+const made = new WeakMap<object, Date>();
 
-/** For the verifier alone: marks what it has verified. */
-export function markVerified(token: Pick<VerifiedToken, keyof VerifiedToken>): VerifiedToken {
+/** For the verifier alone: marks what it has verified, and until when it would accept it, given its tolerance. */
+export function markVerified(
+  token: Pick<VerifiedToken, keyof VerifiedToken>,
+  until: Date = token.expiresAt,
+): VerifiedToken {
   const frozen = Object.freeze(token) as VerifiedToken;
-  made.add(frozen);
+  made.set(frozen, until);
   return frozen;
+}
+
+/** Until when the verifier that made it accepts the token. */
+export function goodUntil(token: VerifiedToken): Date {
+  return made.get(token) ?? token.expiresAt;
 }
 
 /** Throws a TypeError for anything that a verifier of this package did not make, a copy included. */

@@ -50,7 +50,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const { payload, kid, algorithm } = readToken(text, issuer, algorithms);
     const key = await findKey(kid, at);
     await verifyWith(key, algorithm, text);
-    const entry = { ...readClaims(payload, audiences), key };
+    const entry = { ...readClaims(payload, audiences, tolerance), key };
     // A token out of time is answered as such, and not kept.
     checkTimes(entry, at, tolerance);
     cache.set(text, entry);
