@@ -8,11 +8,14 @@ const margin = ' '.repeat(8);
 /** What `rls explain` found, for people. Ends with a newline. */
 export function explanationText(explanation: Explanation, style: Style): string {
   const { token, tenant, table, role, access, rows, findings } = explanation;
-  const line = (name: string, text: string) =>
-    `${style.bold(name.padEnd(8))}${wrap(text, margin).trimStart()}`;
+  const line = (name: string, text: string, paint = (words: string) => words) =>
+    `${style.bold(name.padEnd(8))}${paint(wrap(text, margin).trimStart())}`;
   const width = Math.max(0, ...findings.map(({ rule }) => rule.length));
   const parts = [
-    [line('Token', paint(printable(token.sentence), token.accepted, style)), ...members(token, style)],
+    [
+      line('Token', printable(token.sentence), token.accepted ? style.good : style.bad),
+      ...members(token, style),
+    ],
     tenant === undefined
       ? [line('Tenant', 'None: a token that is not accepted sets no tenant, and no row was asked for.')]
       : [line('Tenant', tenant)],
@@ -36,10 +39,6 @@ export function explanationText(explanation: Explanation, style: Style): string 
     .filter((part) => part !== undefined && part !== false)
     .map((part) => part.join('\n'))
     .join('\n\n')}\n`;
-}
-
-function paint(text: string, good: boolean, style: Style): string {
-  return good ? style.good(text) : style.bad(text);
 }
 
 function members({ code, header, claims }: Explanation['token'], style: Style): string[] {
@@ -71,11 +70,11 @@ function accessLines(access: Access[]): string[] {
 const inBrackets = (names: string[]) => (names.length > 0 ? ` (${names.join(', ')})` : '');
 
 function rowsSentence({ rows, access, estimatedRows }: Explanation): string {
-  if (rows?.rows === undefined) return printable(`Unknown: ${rows?.refusal}.`);
+  if (rows?.seen === undefined) return printable(`Unknown: ${rows?.refusal}.`);
   const reading = access.find(({ command }) => command === 'select');
-  const whole = estimatedRows > rows.rows ? `, of about ${estimatedRows} in the table` : '';
+  const whole = estimatedRows > rows.seen ? `, of about ${estimatedRows} in the table` : '';
   const whose = reading?.rows === 'all' ? ', whatever their tenant' : '';
-  return `It sees ${count(rows.rows, 'row')}${whole}${whose}.`;
+  return `It sees ${count(rows.seen, 'row')}${whole}${whose}.`;
 }
 
 function planSentence({ cost, scans, indexes, usable, asks }: PlanReport): string {

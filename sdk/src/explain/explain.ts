@@ -64,7 +64,7 @@ export async function explain(text: string, given: ExplainOptions): Promise<Expl
 /** Whether the token is accepted and its tenant can read the table, bound by policies, with nothing found about it. */
 export function isGood({ token, access, rows, findings }: Explanation): boolean {
   const reading = access.find(({ command }) => command === 'select');
-  return token.accepted && reading?.rows === 'some' && rows?.rows !== undefined && findings.length === 0;
+  return token.accepted && reading?.rows === 'some' && rows?.seen !== undefined && findings.length === 0;
 }
 
 function findTable({ tables }: Catalogue, wanted: string): Table {

@@ -9,7 +9,7 @@ import { type PlanReport, readPlan } from './plan.ts';
 /** What the tenant of a token sees of a table. */
 export interface RowsReport {
   /** Undefined when counting was refused or took too long. */
-  rows: number | undefined;
+  seen: number | undefined;
   /** Why there is no count. */
   refusal: string | undefined;
   plan: PlanReport | undefined;
@@ -47,13 +47,13 @@ async function read(client: pg.ClientBase, table: Table): Promise<RowsReport> {
   const name = nameOf(table);
   try {
     const plan = await readPlan(client, name);
-    const { rows } = await client.query(`select count(*)::float8 as rows from ${name}`);
-    return { rows: rows[0].rows, refusal: undefined, plan };
+    const { rows } = await client.query(`select count(*)::float8 as seen from ${name}`);
+    return { seen: rows[0].seen, refusal: undefined, plan };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code === undefined) throw error;
     const refusal =
       code === '57014' ? `counting took more than ${patience} seconds` : `PostgreSQL refuses: ${message}`;
-    return { rows: undefined, refusal, plan: undefined };
+    return { seen: undefined, refusal, plan: undefined };
   }
 }

@@ -25,8 +25,8 @@ export interface KyselyTenantOptions extends TenantOptions {
  * `@tessera/rls/pg` for what it sets, joins and throws. The dialect must be PostgreSQL's. Plugins of `db` stay in force.
  *
  * Three round trips of which one is `work`'s statement; two with `pipeline`. Kysely hides its connections, so two more
- * things are its user's: a listener for the `error` of each (`pool.on('connect', (client) => client.on('error', …))`), without which a lost one ends
- * the process; and a `log` that prints statements prints the claims, in base64.
+ * things are its user's. Without a listener for the `error` of each (`pool.on('connect', (client) => client.on('error', …))`)
+ * a lost one ends the process. And a `log` that prints statements prints the claims, which BEGIN carries.
  */
 export function withTenant<DB, T>(
   db: Kysely<DB>,
