@@ -1,0 +1,33 @@
+import { reportHtml } from '../prove/html.ts';
+import { prove } from '../prove/prove.ts';
+import { reportText } from '../prove/text.ts';
+import type { ProveArgs } from './args.ts';
+import { readOptions } from './config.ts';
+import { readWhole, withClient } from './connect.ts';
+import { writeNamed } from './files.ts';
+import { hintAboutRole } from './headline.ts';
+import type { Outcome, Surroundings } from './outcome.ts';
+
+/** `rls prove`: tries to get at one tenant's rows as another, and reports. Leaves nothing behind. Throws CannotRun. */
+export async function runProve(
+  args: ProveArgs,
+  url: string | undefined,
+  around: Surroundings,
+): Promise<Outcome> {
+  const options = readOptions(args, around.directory);
+  const { report, hints } = await withClient(url, async (client) => {
+    const catalogue = await readWhole(client, options);
+    return {
+      report: await prove(client, catalogue, options),
+      hints: hintAboutRole({ client, catalogue, options }),
+    };
+  });
+  const json = `${JSON.stringify(report, null, 2)}\n`;
+  if (args.html !== undefined) writeNamed(around.directory, args.html, reportHtml(report));
+  if (args.report !== undefined) writeNamed(around.directory, args.report, json);
+  return {
+    exit: report.findings.length === 0 ? 0 : 1,
+    stdout: args.json ? json : [reportText(report), ...hints.map((hint) => `${hint}\n`)].join(''),
+    stderr: '',
+  };
+}
