@@ -7,6 +7,7 @@ import { readWhole, withClient } from './connect.ts';
 import { writeNamed } from './files.ts';
 import { hintAboutRole } from './headline.ts';
 import type { Outcome, Surroundings } from './outcome.ts';
+import { printable } from './style.ts';
 
 /** `rls prove`: tries to get at one tenant's rows as another, and reports. Leaves nothing behind. Throws CannotRun. */
 export async function runProve(
@@ -27,7 +28,7 @@ export async function runProve(
   if (args.report !== undefined) writeNamed(around.directory, args.report, json);
   return {
     exit: report.findings.length === 0 ? 0 : 1,
-    stdout: args.json ? json : [reportText(report), ...hints.map((hint) => `${hint}\n`)].join(''),
+    stdout: args.json ? json : [printable(reportText(report)), ...hints.map((hint) => `${hint}\n`)].join(''),
     stderr: '',
   };
 }
