@@ -77,6 +77,11 @@ describe('plain JavaScript', () => {
     ]);
   });
 
+  test('loads with require too', async () => {
+    complete.write('old.cjs', `console.log(typeof require('@tessera/rls').createVerifier)`);
+    expect((await complete.node('old.cjs')).stdout).toBe('function\n');
+  });
+
   test('reads the SQL kit from the package', async () => {
     complete.write(
       'kit.mjs',
