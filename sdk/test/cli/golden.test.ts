@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Finding } from '../../src/findings.ts';
-import { type LoadedSchema, loadSchema } from '../schemas/load.ts';
+import { type LoadedSchema, loadSchema, loadSql } from '../schemas/load.ts';
 import { emptyFolder, rls } from './bin.ts';
 
 let pitfalls: LoadedSchema;
@@ -62,6 +62,13 @@ describe('rls lint', () => {
     expect(exit).toBe(1);
     expect(stdout).toMatch(/P-01\/superuser/);
     expect(stdout).toMatch(/If your application logs in as another one, name it: --role app\./);
+  });
+
+  test('where there is no table, it does not look like a good result', async () => {
+    const empty = await loadSql('select 1');
+    const { stdout } = await rls(['lint', '--url', empty.runtimeUrl]);
+    await empty.drop();
+    expect(stdout).toMatch(/\nThere is no table to look at in rls_\w+: is it the right database\?\n/);
   });
 
   test('a baseline accepts what was found when it was written, and tells what it no longer needs', async () => {
