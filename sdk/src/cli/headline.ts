@@ -24,14 +24,22 @@ export function headline(command: string, { client, catalogue, options }: Contex
   );
 }
 
-/** A hint when the role looks like the one of an administrator, whom the application should not log in as. */
-export function hintAboutRole({ catalogue, options, client }: Context): string[] {
-  const { role, tables } = catalogue;
+/**
+ * Hints for a result that may not be about what was meant: no table at all, or the role of an administrator, whom the
+ * application should not log in as.
+ */
+export function hints({ catalogue, options, client }: Context): string[] {
+  const { role, tables, database } = catalogue;
   const owns = tables.some(({ owner }) => owner === role.name);
-  if (options.role !== undefined || !(role.superuser || role.bypassRls || owns)) return [];
+  const isAdmin = options.role === undefined && (role.superuser || role.bypassRls || owns);
   return [
-    printable(
-      `This is about ${client.user}, the role of --url. If your application logs in as another one, name it: --role app.`,
-    ),
-  ];
+    ...(tables.length === 0
+      ? [`There is no table to look at in ${database}: is it the right database?`]
+      : []),
+    ...(isAdmin
+      ? [
+          `This is about ${client.user}, the role of --url. If your application logs in as another one, name it: --role app.`,
+        ]
+      : []),
+  ].map(printable);
 }

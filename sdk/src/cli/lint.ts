@@ -7,7 +7,7 @@ import type { LintArgs } from './args.ts';
 import { readOptions } from './config.ts';
 import { readWhole, withClient } from './connect.ts';
 import { readNamed, writeNamed } from './files.ts';
-import { type Context, headline, hintAboutRole } from './headline.ts';
+import { type Context, headline, hints } from './headline.ts';
 import { CannotRun, type Outcome, type Surroundings } from './outcome.ts';
 import { count, makeStyle, printableFindings } from './style.ts';
 
@@ -87,7 +87,7 @@ function lintReport(
     ...stale.map(
       ({ rule, object }) => `${file} accepts ${rule} of ${object}, which is not found any more: take it out.`,
     ),
-    ...hintAboutRole(context),
+    ...hints(context),
     findings.length === 0
       ? 'Next: rls prove tries it out.'
       : 'Next: run the SQL above as the owner, or accept what is right here with --write-baseline.',

@@ -5,8 +5,9 @@ import type { ProveArgs } from './args.ts';
 import { readOptions } from './config.ts';
 import { readWhole, withClient } from './connect.ts';
 import { writeNamed } from './files.ts';
-import { hintAboutRole } from './headline.ts';
+import { hints } from './headline.ts';
 import type { Outcome, Surroundings } from './outcome.ts';
+import { printable } from './style.ts';
 
 /** `rls prove`: tries to get at one tenant's rows as another, and reports. Leaves nothing behind. Throws CannotRun. */
 export async function runProve(
@@ -15,11 +16,11 @@ export async function runProve(
   around: Surroundings,
 ): Promise<Outcome> {
   const options = readOptions(args, around.directory);
-  const { report, hints } = await withClient(url, async (client) => {
+  const { report, notes } = await withClient(url, async (client) => {
     const catalogue = await readWhole(client, options);
     return {
       report: await prove(client, catalogue, options),
-      hints: hintAboutRole({ client, catalogue, options }),
+      notes: hints({ client, catalogue, options }),
     };
   });
   const json = `${JSON.stringify(report, null, 2)}\n`;
@@ -27,7 +28,7 @@ export async function runProve(
   if (args.report !== undefined) writeNamed(around.directory, args.report, json);
   return {
     exit: report.findings.length === 0 ? 0 : 1,
-    stdout: args.json ? json : [reportText(report), ...hints.map((hint) => `${hint}\n`)].join(''),
+    stdout: args.json ? json : [printable(reportText(report)), ...notes.map((note) => `${note}\n`)].join(''),
     stderr: '',
   };
 }

@@ -3,7 +3,7 @@ import { type Args, readArgs } from './args.ts';
 import { runExplain } from './explain.ts';
 import { helpText, usageLine } from './help.ts';
 import { runLint } from './lint.ts';
-import { CannotRun, type Outcome, type Surroundings, UsageError } from './outcome.ts';
+import { type Outcome, type Surroundings, UsageError } from './outcome.ts';
 import { runProve } from './prove.ts';
 
 /** Runs one command line and gives what to print and the exit code. Never throws: what goes wrong is exit 2. */
@@ -14,12 +14,10 @@ export async function run(argv: readonly string[], around: Surroundings): Promis
     return await runCommand(read, around);
   } catch (error) {
     const { message } = error as Error;
-    if (!(error instanceof UsageError)) {
-      const prefix = error instanceof CannotRun ? 'rls' : 'rls: could not go on';
-      return { exit: 2, stdout: '', stderr: `${prefix}: ${message}\n` };
-    }
+    const line = `rls: ${message}\n`;
+    if (!(error instanceof UsageError)) return { exit: 2, stdout: '', stderr: line };
     const command = [...argv].find((word): word is 'lint' => ['lint', 'prove', 'explain'].includes(word));
-    return { exit: 2, stdout: '', stderr: `rls: ${message}\n${usageLine(command)}` };
+    return { exit: 2, stdout: '', stderr: line + usageLine(command) };
   }
 }
 

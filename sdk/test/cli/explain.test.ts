@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../src/cli/run.ts';
 import { ordersSql } from '../explain/orders.ts';
@@ -117,8 +118,6 @@ test('--jwks takes the keys from a file', async () => {
   });
 });
 
-const escapes = /\x1b\[\d+m/g;
-
 test('colours are for a terminal', async () => {
   const args = ['explain', await issuer.mint(), ...about('shop.orders')];
   const around = { env: {}, directory: '/', stdin: async () => '' };
@@ -126,5 +125,5 @@ test('colours are for a terminal', async () => {
   const coloured = await run(args, { ...around, colours: true });
   expect(plain.stdout).not.toContain('\u001b');
   expect(coloured.stdout).toContain('\u001b[32m');
-  expect(coloured.stdout.replaceAll(escapes, '')).toBe(plain.stdout);
+  expect(stripVTControlCharacters(coloured.stdout)).toBe(plain.stdout);
 });

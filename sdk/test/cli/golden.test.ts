@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Finding } from '../../src/findings.ts';
-import { type LoadedSchema, loadSchema } from '../schemas/load.ts';
+import { type LoadedSchema, loadSchema, loadSql } from '../schemas/load.ts';
 import { emptyFolder, rls } from './bin.ts';
 
 let pitfalls: LoadedSchema;
@@ -64,6 +64,13 @@ describe('rls lint', () => {
     expect(stdout).toMatch(/If your application logs in as another one, name it: --role app\./);
   });
 
+  test('where there is no table, it does not look like a good result', async () => {
+    const empty = await loadSql('select 1');
+    const { stdout } = await rls(['lint', '--url', empty.runtimeUrl]);
+    await empty.drop();
+    expect(stdout).toMatch(/\nThere is no table to look at in rls_\w+: is it the right database\?\n/);
+  });
+
   test('a baseline accepts what was found when it was written, and tells what it no longer needs', async () => {
     using folder = emptyFolder();
     const lint = (url: string, ...more: string[]) =>
@@ -100,5 +107,46 @@ describe('rls lint', () => {
       exit: 2,
       stderr: 'rls: cannot write no/such/folder.sarif (ENOENT)\n',
     });
+  });
+});
+
+describe('rls prove', () => {
+  test('finds nothing on the corrected twin, as the runtime role and as one that may become it', async () => {
+    const own = await rls(['prove', '--url', corrected.runtimeUrl, '--json']);
+    expect({ exit: own.exit, stderr: own.stderr, findings: findingsOf(own.stdout) }).toEqual({
+      exit: 0,
+      stderr: '',
+      findings: [],
+    });
+    const role = ['--role', corrected.roles.runtime];
+    const { exit, stdout } = await rls(['prove', '--url', corrected.superUrl, ...role]);
+    expect(exit).toBe(0);
+    expect(stdout).toMatch(/^Database +rls_\w+, PostgreSQL /);
+    expect(stdout).toMatch(/\nAttempts +\d+: \d+ refused, \d+ came to nothing, 0 got through\n/);
+    expect(stdout).toMatch(/\nNothing got through\.\n/);
+  });
+
+  test('gets through where the pitfalls are, says so, and writes page and report beside it', async () => {
+    using folder = emptyFolder();
+    const files = ['--html', 'proof.html', '--report', 'proof.json'];
+    const { exit, stdout, stderr } = await rls(
+      ['prove', '--url', pitfalls.superUrl, '--role', pitfalls.roles.runtime, '--json', ...files],
+      { directory: folder.path },
+    );
+    expect({ exit, stderr }).toEqual({ exit: 1, stderr: '' });
+    const findings = findingsOf(stdout);
+    expect(findings.map(({ rule }) => rule)).toContain('P-02/no-rls');
+    for (const finding of findings) expect(Object.keys(finding)).toEqual(['rule', 'object', 'risk', 'fix']);
+    expect(readFileSync(folder.file('proof.json'), 'utf8')).toBe(stdout);
+    expect(readFileSync(folder.file('proof.html'), 'utf8')).toMatch(/^<!doctype html>/i);
+  });
+
+  test('as a role that may not become the runtime role cannot run, and says which grant is wanted', async () => {
+    const { exit, stdout, stderr } = await rls([
+      ...['prove', '--url', corrected.ownerUrl],
+      ...['--role', corrected.roles.runtime],
+    ]);
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: '' });
+    expect(stderr).toMatch(/^rls: "rls_owner_\w+" may not become "rls_runtime_\w+".+grant /);
   });
 });
