@@ -1,4 +1,5 @@
 import { keyOf } from './fill/key.ts';
+import type { Side } from './fill/fill.ts';
 import { makeRow, insertInto } from './fill/row.ts';
 import { type Subject, type Trial, rows } from './attempts/trial.ts';
 import { given, mutable } from './attempts/rows.ts';
@@ -46,30 +47,35 @@ async function sees({ session }: Trial, { table, a, b }: Subject): Promise<true 
   return true;
 }
 
-async function remake({ session, rules, filled }: Trial, subject: Subject): Promise<boolean> {
+/** As the runtime role: a default or a trigger may have taken the role of the connection for the row's owner. */
+async function remake({ session, rules }: Trial, subject: Subject): Promise<boolean> {
   const { table, pair } = subject;
   if (table.kind === 'partition' || pair.table !== table) return false;
-  for (const side of ['a', 'b'] as const) {
-    const keys = session.catalogue.constraints.filter(
-      (one) => one.table === table.id && one.kind === 'foreign',
-    );
-    const names = new Set([table.tenantColumn, ...keys.flatMap(({ columns }) => columns)]);
-    const fixed = Object.fromEntries(Object.entries(pair[side].values).filter(([name]) => names.has(name)));
-    const tenant = filled.tenants[side];
-    const row = await makeRow(session, rules, {
+  const keys = session.catalogue.constraints.filter((one) => one.table === table.id && one.kind === 'foreign');
+  const names = new Set([table.tenantColumn, ...keys.flatMap(({ columns }) => columns)]);
+  const make = (side: Side, keep: boolean) =>
+    makeRow(session, rules, {
       table,
-      tenant,
-      fixed,
+      tenant: pair[side].tenant,
+      fixed: Object.fromEntries(Object.entries(pair[side].values).filter(([name]) => names.has(name))),
       loose: new Set(),
-      keep: true,
+      keep,
       before: session.become,
       after: session.leave,
     });
-    if (typeof row === 'string') return false;
-    pair[side] = row;
-    subject[side] = row;
+  await session.run('rollback to savepoint attempt');
+  const [a, b] = [await make('a', true), await make('b', true)];
+  const made = typeof a !== 'string' && typeof b !== 'string';
+  if (made) {
+    for (const [side, row] of [['a', a] as const, ['b', b] as const]) {
+      pair[side] = row;
+      subject[side] = row;
+      const spare = await make(side, false);
+      if (typeof spare !== 'string') pair.spare[side] = spare;
+    }
   }
-  return true;
+  await session.run([...session.unset, 'release savepoint attempt', 'savepoint attempt'].join('; '));
+  return made;
 }
 
 async function write(trial: Trial, { name, table, b, pair }: Subject): Promise<void> {

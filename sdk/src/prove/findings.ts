@@ -45,11 +45,11 @@ function isAbout(object: string, name: string): boolean {
 
 function sentence(done: Map<string, Set<string>>): string {
   const parts = [...done].map(([as, whats]) => {
-    const list = [...whats];
-    const more = list.length > 6 ? ` and ${list.length - 5} more` : '';
-    return `as ${as}: ${(more ? list.slice(0, 5) : list).join(', ')}${more}`;
+    // Ways of the same are one: `read (count)`, `take the other’s value (key), insert`.
+    const list = [...new Set([...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, '')))];
+    return `as ${as}: ${list.join(', ')}`;
   });
-  return `it was done, and another tenant's row was seen, changed or told of: ${parts.join('; ')}`;
+  return `it was done, and reached another tenant's row; ${parts.join('; ')}`;
 }
 
 /** The finding for what could not be tried: nothing is known of it, so it is not said to be safe. */
@@ -92,7 +92,9 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
     return breach(['P-02/unforced-rls'], `alter table ${name} force row level security;`);
   }
   const decide = `Let every policy compare with the tenant: ${mend}`;
-  if (kind === 'no tenant') return breach(['P-05/open-without-tenant'], decide);
+  if (kind === 'no tenant') {
+    return breach(['P-05/open-without-tenant', 'P-21/open-policy', 'P-11/open-check'], decide);
+  }
   const policies = ['P-21/open-policy', 'P-11/open-check', 'P-11/no-check', 'P-22/undecided-table'];
   return breach(kind === 'write' ? ['P-11/open-check', ...policies] : policies, decide);
 }

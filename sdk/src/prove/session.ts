@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import { quoted } from '../lint/names.ts';
 import type { SchemaOptions } from '../options.ts';
+import { copyIn } from './copy.ts';
 import { ident, literal } from './sql.ts';
 
 /** Whose rows: the id as text, and the subject of its token. */
@@ -40,6 +41,8 @@ export interface Session {
   unset: string[];
   /** Runs statements in one round trip after a return to the savepoint; those of the last run are undone. */
   attempt(statements: string[]): Promise<Outcome>;
+  /** The same with `copy … from stdin` as the last one, and what it is sent. */
+  attemptCopy(statements: string[], lines: string): Promise<Outcome>;
   /** Runs statements in one round trip behind a savepoint of their own: they stay when none failed. */
   keep(statements: string[]): Promise<Outcome>;
   /** The same, and they are undone; for the time before the savepoint that `attempt` returns to. */
@@ -98,6 +101,15 @@ export async function openSession(
     ],
     unset: settings.map((name) => `set local ${name.split('.').map(ident).join('.')} to default`),
     attempt: (statements) => send(['rollback to savepoint attempt', ...statements]),
+    async attemptCopy(statements, lines) {
+      notices.length = 0;
+      try {
+        await copyIn(client, ['rollback to savepoint attempt', ...statements], lines);
+        return { results: [], notices: [...notices], error: undefined };
+      } catch (error) {
+        return { results: [], notices: [...notices], error: refusal(error) };
+      }
+    },
     async keep(statements) {
       const outcome = await send(['savepoint kept', ...statements, 'release savepoint kept']);
       if (!outcome.error) return { ...outcome, results: outcome.results.slice(0, -1) };

@@ -1,7 +1,9 @@
 import { nameOf, quoted } from '../../lint/names.ts';
 import { keyOf } from '../fill/key.ts';
 import { insertInto } from '../fill/row.ts';
-import { relation } from '../sql.ts';
+import { copyLine } from '../copy.ts';
+import { rowBreach } from '../findings.ts';
+import { ident, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
 import { given } from './rows.ts';
 import { rows, type Subject, type Trial } from './trial.ts';
@@ -15,7 +17,7 @@ export async function tryRights(trial: Trial): Promise<void> {
   }
 }
 
-async function tryTable(trial: Trial, { name, table, a, b }: Subject): Promise<void> {
+async function tryTable(trial: Trial, { name, table, a, b, pair }: Subject): Promise<void> {
   const { session, schema } = trial;
   const enter = [...session.become, ...session.as(b.tenant)];
   const from = relation(table);
@@ -59,15 +61,19 @@ async function tryTable(trial: Trial, { name, table, a, b }: Subject): Promise<v
     as: anotherTenant,
     statements: [...enter, 'set local row_security = off', there],
     judge: ({ rows: [row] }) => ({ through: row.rows > 0, detail: rows(row.rows) }),
-    breach: owned,
+    breach: table.rls ? owned : rowBreach(schema, table, 'any'),
   });
+  const spare = pair.spare.a;
+  if (!spare) return;
+  const values = given(table, spare);
   await trial.try({
     table: name,
     what: 'copy from stdin',
     as: anotherTenant,
-    statements: [...enter, `copy ${from} from stdin`],
-    judge: () => ({ through: false, detail: 'no rows' }),
-    breach,
+    statements: [...enter, `copy ${from} (${[...values.keys()].map(ident).join(', ')}) from stdin`],
+    lines: copyLine([...values.values()]),
+    judge: () => ({ through: true, detail: 'a row with the other’s tenant was copied in' }),
+    breach: rowBreach(schema, table, 'any'),
   });
 }
 

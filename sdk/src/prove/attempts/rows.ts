@@ -181,7 +181,7 @@ async function tryBlindly(
     ],
     judge: ({ rows: [row] }, { results }) => {
       const changed = results.find(({ command }) => command === 'UPDATE')?.rowCount ?? 0;
-      return { through: changed > 1, detail: rows(changed) };
+      return { through: changed > 1, detail: changed > 1 ? rows(changed) : 'own row only' };
     },
     breach: rowBreach(schema, table, 'any'),
   });

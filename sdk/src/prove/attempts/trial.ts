@@ -30,6 +30,8 @@ export interface Trying {
   what: string | string[];
   as: string;
   statements: string[];
+  /** Lines for a `copy … from stdin` that the statements end with. */
+  lines?: string;
   /** Which result is judged, counted from the end. */
   answer?: number;
   judge(result: pg.QueryResult, outcome: Outcome): Verdict | Verdict[];
@@ -75,8 +77,10 @@ export function makeTrial(base: Pick<Trial, 'session' | 'schema' | 'rules' | 'fi
       trial.attempts.push(attempt);
       if (attempt.outcome === 'got through') trial.breaches.push({ attempt, breach });
     },
-    async try({ table, what, as, statements, answer = 0, judge, told, breach }) {
-      const outcome = await base.session.attempt(statements);
+    async try({ table, what, as, statements, lines, answer = 0, judge, told, breach }) {
+      const outcome = await (lines === undefined
+        ? base.session.attempt(statements)
+        : base.session.attemptCopy(statements, lines));
       const whats = [what].flat();
       const write = (name: string, outcome: Attempt['outcome'], detail: string) =>
         trial.record({ table, what: name, as, outcome, detail }, breach);
