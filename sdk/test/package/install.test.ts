@@ -72,7 +72,8 @@ describe('plain JavaScript', () => {
     expect(stderr).toBe('');
     expect(stdout.trim().split('\n')).toEqual([
       `${rls} challenge createVerifier`,
-      ...['pg', 'kysely', 'drizzle', 'prisma'].map((name) => `${rls}/${name} withTenant`),
+      `${rls}/pg refuseUnboundRole withTenant`,
+      ...['kysely', 'drizzle', 'prisma'].map((name) => `${rls}/${name} withTenant`),
       ...['koa', 'express', 'fastify'].map((name) => `${rls}/${name} guard protectedResourceMetadata`),
     ]);
   });
@@ -97,7 +98,7 @@ describe('plain JavaScript', () => {
     expect(exit).toBe(1);
     expect(stdout.split('\n').slice(0, 3)).toEqual([
       `${rls} challenge createVerifier`,
-      `${rls}/pg withTenant`,
+      `${rls}/pg refuseUnboundRole withTenant`,
       `${rls}/koa guard protectedResourceMetadata`,
     ]);
     expect(stderr).toMatch(/ERR_MODULE_NOT_FOUND/);
