@@ -140,7 +140,14 @@ export const views = `
   where c.relkind in ('v', 'm') and n.oid = any ($1::oid[]) and ${own}
   order by n.nspname, c.relname`;
 
-/** $2: the role's object id. Functions of other schemas come along but those that are not written in SQL. */
+/**
+ * Whether one of the roles of $2 has the privilege: the role that is looked at, and all that it may become. Login roles of
+ * PostgREST and Supabase inherit nothing and become another at each request.
+ */
+const held = (kind: string, what: string) =>
+  `(select bool_or(has_${kind}_privilege(m, ${what})) from unnest($2::oid[]) as m)`;
+
+/** $2: the object ids of `held`. Functions of other schemas come along but those that are not written in SQL. */
 export const functions = `
   select p.oid::text as id, n.nspname::text as schema, p.proname::text as name,
     pg_get_function_identity_arguments(p.oid) as arguments,
@@ -151,8 +158,8 @@ export const functions = `
     coalesce(pg_get_function_result(p.oid), 'void') as returns,
     coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source,
     coalesce(p.proconfig, '{}') as settings,
-    has_function_privilege($2::oid, p.oid, 'execute')
-      and has_schema_privilege($2::oid, n.oid, 'usage') as callable,
+    ${held('function', `p.oid, 'execute'`)}
+      and ${held('schema', `n.oid, 'usage'`)} as callable,
     x.extname::text as extension,
     n.oid = any ($1::oid[]) as examined
   from pg_proc p
@@ -225,23 +232,23 @@ const through = (access: string, column: string) => `array(
       from aclexplode(${access}) a
       left join pg_roles g on g.oid = a.grantee
       where lower(a.privilege_type) = ${column}
-        and (a.grantee = 0 or pg_has_role($2::oid, a.grantee, 'usage'))
+        and (a.grantee = 0 or a.grantee = any ($2::oid[]))
       order by 1
     )`;
 
-/** $2: the role's object id. What a role has in a schema that it may not use is none of its rights. */
+/** $2: the object ids of `held`. What a role has in a schema that it may not use is none of its rights. */
 export const grants = `
   select 'database' as kind, d.oid::text as id, d.datname::text as object, v.privilege,
     ${through(`coalesce(d.datacl, acldefault('d', d.datdba))`, 'v.privilege')} as through
   from pg_database d
   cross join unnest(array['connect', 'create', 'temporary']) as v (privilege)
-  where d.datname = current_database() and has_database_privilege($2::oid, d.oid, v.privilege)
+  where d.datname = current_database() and ${held('database', `d.oid, v.privilege`)}
   union all
   select 'schema', n.oid::text, n.nspname::text, v.privilege,
     ${through(`coalesce(n.nspacl, acldefault('n', n.nspowner))`, 'v.privilege')}
   from pg_namespace n
   cross join unnest(array['usage', 'create']) as v (privilege)
-  where n.oid = any ($1::oid[]) and has_schema_privilege($2::oid, n.oid, v.privilege)
+  where n.oid = any ($1::oid[]) and ${held('schema', `n.oid, v.privilege`)}
   union all
   select 'table', c.oid::text, n.nspname || '.' || c.relname, v.privilege,
     ${through(`coalesce(c.relacl, acldefault('r', c.relowner))`, 'v.privilege')}
@@ -253,8 +260,8 @@ export const grants = `
   ) as v (privilege)
   where c.relkind in ('r', 'p', 'f', 'v', 'm')
     and (n.oid = any ($1::oid[]) or (n.nspname = 'pg_catalog' and c.relname in (${telling})))
-    and has_schema_privilege($2::oid, n.oid, 'usage')
-    and has_table_privilege($2::oid, c.oid, v.privilege)
+    and ${held('schema', `n.oid, 'usage'`)}
+    and ${held('table', `c.oid, v.privilege`)}
   union all
   select 'column', c.oid::text, n.nspname || '.' || c.relname || '.' || a.attname, v.privilege,
     ${through('a.attacl', 'v.privilege')}
@@ -263,23 +270,23 @@ export const grants = `
   join pg_namespace n on n.oid = c.relnamespace
   cross join unnest(array['select', 'insert', 'update', 'references']) as v (privilege)
   where a.attacl is not null and not a.attisdropped and n.oid = any ($1::oid[])
-    and has_schema_privilege($2::oid, n.oid, 'usage')
-    and has_column_privilege($2::oid, c.oid, a.attnum, v.privilege)
-    and not has_table_privilege($2::oid, c.oid, v.privilege)
+    and ${held('schema', `n.oid, 'usage'`)}
+    and ${held('column', `c.oid, a.attnum, v.privilege`)}
+    and not ${held('table', `c.oid, v.privilege`)}
   union all
   select 'sequence', c.oid::text, n.nspname || '.' || c.relname, v.privilege,
     ${through(`coalesce(c.relacl, acldefault('s', c.relowner))`, 'v.privilege')}
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   cross join unnest(array['usage', 'select', 'update']) as v (privilege)
-  where n.oid = any ($1::oid[]) and has_schema_privilege($2::oid, n.oid, 'usage')
+  where n.oid = any ($1::oid[]) and ${held('schema', `n.oid, 'usage'`)}
     -- The planner may ask about a table before it has looked at the kind, and that is an error.
-    and case when c.relkind = 'S' then has_sequence_privilege($2::oid, c.oid, v.privilege) else false end
+    and case when c.relkind = 'S' then ${held('sequence', `c.oid, v.privilege`)} else false end
   union all
   select 'function', p.oid::text, n.nspname || '.' || p.proname, 'execute',
     ${through(`coalesce(p.proacl, acldefault('f', p.proowner))`, `'execute'`)}
   from pg_proc p
   join pg_namespace n on n.oid = p.pronamespace
-  where n.oid = any ($1::oid[]) and has_schema_privilege($2::oid, n.oid, 'usage')
-    and has_function_privilege($2::oid, p.oid, 'execute')
+  where n.oid = any ($1::oid[]) and ${held('schema', `n.oid, 'usage'`)}
+    and ${held('function', `p.oid, 'execute'`)}
   order by 1, 3, 4`;

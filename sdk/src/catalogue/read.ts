@@ -45,6 +45,10 @@ export async function readCatalogue(client: pg.ClientBase, options: SchemaOption
     );
   }
 
+  const held = roles
+    .filter(({ name }) => name === wanted || role.memberOf.includes(name))
+    .map(({ id }) => id);
+
   const columns: Record<string, Column[]> = {};
   for (const { table, ...column } of await list<Column & { table: string }>(queries.columns, [scope])) {
     columns[table] ??= [];
@@ -57,7 +61,7 @@ export async function readCatalogue(client: pg.ClientBase, options: SchemaOption
       return { ...table, columns: own, tenantColumn };
     },
   );
-  const functions = await list<RoutineInfo & { examined: boolean }>(queries.functions, [scope, role.id]);
+  const functions = await list<RoutineInfo & { examined: boolean }>(queries.functions, [scope, held]);
   const routines = (examined: boolean): RoutineInfo[] =>
     functions.filter((row) => row.examined === examined).map(({ examined: _, ...routine }) => routine);
 
@@ -74,7 +78,7 @@ export async function readCatalogue(client: pg.ClientBase, options: SchemaOption
     functions: routines(true),
     helpers: routines(false),
     triggers: await list(queries.triggers, [scope]),
-    grants: await list(queries.grants, [scope, role.id]),
+    grants: await list(queries.grants, [scope, held]),
     defaults: await list(queries.defaults, []),
     publications: await list(queries.publications, [scope]),
   };

@@ -48,11 +48,17 @@ function withTenant({ constraint, from, to }: Reference): string {
   return `alter table ${nameOf(from)} add constraint ${quoted(constraint.name)} foreign key (${list([from.tenantColumn!, ...columns])}) references ${nameOf(to)} (${list([to.tenantColumn!, ...references.columns])})${tail};`;
 }
 
+const tenantType = (table: Table) => table.columns.find(({ name }) => name === table.tenantColumn)!.type;
+
 const dropped = (table: Table, { name }: Constraint) =>
   `alter table ${nameOf(table)} drop constraint ${quoted(name)};`;
 
 function mendReference(schema: Schema, reference: Reference): string {
   const { constraint, from, to } = reference;
+  const [mine, theirs] = [tenantType(from), tenantType(to)];
+  if (from.tenantColumn !== to.tenantColumn || mine !== theirs) {
+    return `Give both tables the same tenant column (${quoted(from.tenantColumn!)} ${mine} here, ${quoted(to.tenantColumn!)} ${theirs} there), and put it into the foreign key on both sides.`;
+  }
   const wanted = [to.tenantColumn!, ...constraint.references.columns].sort().join();
   const hasKey = schema
     .keysOf(to)
@@ -109,6 +115,26 @@ function mendIndex(table: Table, index: Index): string {
   return `drop index ${nameOf({ schema: table.schema, name: index.name })};\n${definition};`;
 }
 
+/** Tenants are told apart by this key: the tenant columns of other tables refer to it. */
+const namesTenants = (schema: Schema, table: Table, { columns }: Constraint) =>
+  references(schema).some(
+    ({ constraint, from, to }) =>
+      to === table &&
+      constraint.references.columns.join() === columns.join() &&
+      constraint.columns.join() === from.tenantColumn,
+  );
+
+/** A primary key of one random uuid: nobody can guess a value that another tenant holds. */
+function isUnguessable(table: Table, { kind, columns }: Constraint): boolean {
+  const [column, ...more] = columns.map((name) => table.columns.find((one) => one.name === name));
+  return (
+    kind === 'primary' &&
+    more.length === 0 &&
+    column?.type === 'uuid' &&
+    /\b(gen_random_uuid|uuid_generate_v4|uuidv4|uuidv7)\(/.test(column.default ?? '')
+  );
+}
+
 const keyRisk =
   'a duplicate is an error also when another tenant has the value: one tenant learns what others have, and can take it from them';
 
@@ -156,6 +182,7 @@ export const keyRules: Rule[] = [
               ({ kind, columns, inherited }) =>
                 /primary|unique|exclusion/.test(kind) && !inherited && !columns.includes(table.tenantColumn!),
             )
+            .filter((key) => !isUnguessable(table, key) && !namesTenants(schema, table, key))
             .map((key) => ({
               object: `constraint ${quoted(key.name)} on ${nameOf(table)}`,
               risk: keyRisk,

@@ -65,7 +65,7 @@ export const policyRules: Rule[] = [
     find: (schema) =>
       schema.catalogue.tables
         .filter((table) => table.forced && table.rls && table.kind !== 'partition' && !schema.isShared(table))
-        .filter((table) => !schema.bypasses(table.owner))
+        .filter((table) => schema.ownerLogsIn(table))
         .flatMap((table) => {
           const seen = schema
             .policiesOf(table)
@@ -111,13 +111,16 @@ export const policyRules: Rule[] = [
       held(schema)
         .filter(
           ({ policy }) =>
-            policy.permissive && policy.check === undefined && /^(all|insert|update)$/.test(policy.command),
+            policy.permissive &&
+            policy.using !== undefined &&
+            policy.check === undefined &&
+            /^(all|update)$/.test(policy.command),
         )
         .filter(({ policy, table }) => !schema.isBounded(table, policy.command, 'check'))
         .map(({ policy, table }) => ({
           object: policyOn(policy, table),
           risk: 'what may be written follows from what may be seen: who widens the one lets rows move to other tenants',
-          fix: `alter policy ${quoted(policy.name)} on ${nameOf(table)} with check (${policy.using ?? ownTenant(schema, table)});`,
+          fix: `alter policy ${quoted(policy.name)} on ${nameOf(table)} with check (${policy.using});`,
         })),
   },
   {
@@ -183,6 +186,22 @@ export const policyRules: Rule[] = [
           risk: 'it shows rows without asking whose they are, and what one permissive policy shows no other one hides',
           fix: table.tenantColumn
             ? `create policy tenant_boundary on ${nameOf(table)} as restrictive using (${ownTenant(schema, table)}) with check (${ownTenant(schema, table)});`
+            : byHand,
+        })),
+  },
+  {
+    id: 'P-21/policy-without-condition',
+    title: 'A policy has lost its condition',
+    why: 'Without one it lets nothing be seen or written, and nobody would write that on purpose.',
+    level: 'warning',
+    find: (schema) =>
+      held(schema)
+        .filter(({ policy }) => policy.permissive && sides(policy).length === 0)
+        .map(({ policy, table }) => ({
+          object: policyOn(policy, table),
+          risk: 'it has no condition and so allows nothing: the tool that made it may have dropped one, and the next remedy may be a policy that allows all',
+          fix: table.tenantColumn
+            ? `drop policy ${quoted(policy.name)} on ${nameOf(table)};\n${isolation(schema, table, policy.name)}`
             : byHand,
         })),
   },

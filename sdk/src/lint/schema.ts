@@ -9,6 +9,7 @@ import type {
 } from '../catalogue/catalogue.ts';
 import type { SchemaOptions } from '../options.ts';
 import { makeReader, type Reading } from './reading.ts';
+import { alternatives } from './tokens.ts';
 
 /** A catalogue with the questions that the rules ask of it. */
 export interface Schema {
@@ -26,6 +27,8 @@ export interface Schema {
   may(id: string, ...privileges: string[]): boolean;
   /** Whether policies stop neither the role nor what runs with its rights. */
   bypasses(role: string): boolean;
+  /** Whether its owner is bound by forced policies and logs in: people migrate and make backups as such a role. */
+  ownerLogsIn(table: Table): boolean;
   /** Whether the table's rows are a tenant's, or guarded by policies. */
   isGuarded(id: string): boolean;
   reads(view: View): string[];
@@ -77,6 +80,7 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
     keysOf: (table) => catalogue.constraints.filter((constraint) => constraint.table === table.id),
     may: (id, ...privileges) => privileges.some((privilege) => rights.get(id)?.has(privilege)),
     bypasses: (role) => Boolean(roles.get(role)?.superuser || roles.get(role)?.bypassRls),
+    ownerLogsIn: ({ owner }) => Boolean(roles.get(owner)?.canLogin) && !schema.bypasses(owner),
     isGuarded: (id) => {
       const table = tables.get(id);
       if (!table || schema.isShared(table)) return false;
@@ -92,6 +96,9 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
       return reading;
     },
     tellsApart: (sql, table) => {
+      const either = alternatives(sql ?? '');
+      // The widest of them decides.
+      if (either.length > 1) return either.every((one) => schema.tellsApart(one, table));
       const { all, bound } = schema.read(sql);
       const columns = new Set(table.columns.map(({ name }) => name));
       if (!all.some(({ kind, text }) => (kind === 'word' || kind === 'quoted') && columns.has(text))) {
@@ -126,7 +133,10 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
         catalogue.policies.some(({ using }) => schema.read(using).claims) || options.settings.length === 0;
       return ownClaims
         ? `(select (current_setting('request.jwt.claims')::json ->> '${options.claims[0] ?? 'tenant_id'}')::${type})`
-        : `(select current_setting('${options.settings[0]}')::${type})`;
+        : text
+          ? // No cast refuses the empty setting of a connection that was used before.
+            `(select nullif(current_setting('${options.settings[0]}'), '')::${type})`
+          : `(select current_setting('${options.settings[0]}')::${type})`;
     },
   };
   schema.tenantTables = catalogue.tables.filter(

@@ -34,8 +34,8 @@ export const serverRules: Rule[] = [
     title: 'No role can make a whole backup',
     why: 'pg_dump as the owner is refused by forced row-level security, or leaves rows out where it is told to go on.',
     level: 'note',
-    find: ({ catalogue }) =>
-      catalogue.tables.some(({ forced }) => forced) &&
+    find: ({ catalogue, ownerLogsIn }) =>
+      catalogue.tables.some((table) => table.forced && ownerLogsIn(table)) &&
       !catalogue.roles.some(
         ({ name, superuser, bypassRls, readsAllTables }) =>
           bypassRls && readsAllTables && !superuser && name !== catalogue.role.name,

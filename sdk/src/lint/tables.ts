@@ -12,9 +12,9 @@ const enable = (table: Table) =>
   `alter table ${nameOf(table)} enable row level security;\nalter table ${nameOf(table)} force row level security;`;
 
 /** The policy that the table lacks. */
-export function isolation(schema: Schema, table: Table): string {
+export function isolation(schema: Schema, table: Table, name = 'tenant_isolation'): string {
   const same = `${quoted(table.tenantColumn!)} = ${schema.tenantValue(table)}`;
-  return `create policy tenant_isolation on ${nameOf(table)} using (${same}) with check (${same});`;
+  return `create policy ${quoted(name)} on ${nameOf(table)} using (${same}) with check (${same});`;
 }
 
 export const tableRules: Rule[] = [
@@ -29,7 +29,9 @@ export const tableRules: Rule[] = [
         .filter((table) => schema.policiesOf(table).length === 0)
         .map((table) => ({
           object: nameOf(table),
-          risk: 'every query sees and changes the rows of all tenants',
+          risk: isReached(schema, table)
+            ? 'every query sees and changes the rows of all tenants'
+            : 'the next grant on it shows the rows of all tenants',
           fix: `${enable(table)}\n${isolation(schema, table)}`,
         })),
   },
@@ -118,7 +120,9 @@ export const tableRules: Rule[] = [
         )
         .map((table) => ({
           object: nameOf(table),
-          risk: `it says no tenant and no policy asks for one: every tenant ${schema.may(table.id, 'insert', 'update', 'delete') ? 'reads and writes' : 'reads'} all of its rows`,
+          risk: table.rls
+            ? 'it says no tenant, and its policies do not ask for one: what they let through is everybody’s'
+            : `it says no tenant and no policy asks for one: every tenant ${schema.may(table.id, 'insert', 'update', 'delete') ? 'reads and writes' : 'reads'} all of its rows`,
           fix:
             schema.hasKit && table.kind !== 'foreign'
               ? `select tenant.protect('${nameOf(table).replaceAll("'", "''")}');`

@@ -99,3 +99,25 @@ export function replaced(sql: string, pieces: { start: number; end: number; text
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: piece }) => text.slice(0, start) + piece + text.slice(end), sql);
 }
+
+/** The parts of a condition of which one has to hold: what stands between its outermost ORs. */
+export function alternatives(sql: string): string[] {
+  const all = tokens(sql);
+  let depth = 0;
+  let start = 0;
+  const parts: string[] = [];
+  const wraps = all[0]?.text === '(' && all.at(-1)?.text === ')';
+  let closedEarly = false;
+  all.forEach(({ kind, text, start: from, end }, index) => {
+    if (kind === 'symbol' && text === '(') depth += 1;
+    if (kind === 'symbol' && text === ')') depth -= 1;
+    if (depth > 0) return;
+    if (index < all.length - 1) closedEarly = true;
+    if (kind === 'word' && text === 'or') {
+      parts.push(sql.slice(start, from));
+      start = end;
+    }
+  });
+  if (wraps && !closedEarly) return alternatives(sql.slice(all[0]!.end, all.at(-1)!.start));
+  return [...parts, sql.slice(start)];
+}

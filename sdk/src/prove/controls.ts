@@ -1,8 +1,8 @@
-import { keyOf } from './fill/key.ts';
-import type { Side } from './fill/fill.ts';
-import { makeRow, insertInto } from './fill/row.ts';
-import { type Subject, type Trial, rows } from './attempts/trial.ts';
 import { given, mutable } from './attempts/rows.ts';
+import { rows, type Subject, type Trial } from './attempts/trial.ts';
+import type { Side } from './fill/fill.ts';
+import { keyOf } from './fill/key.ts';
+import { insertInto, makeRow } from './fill/row.ts';
 import { ident, relation } from './sql.ts';
 
 /**
@@ -51,7 +51,9 @@ async function sees({ session }: Trial, { table, a, b }: Subject): Promise<true 
 async function remake({ session, rules }: Trial, subject: Subject): Promise<boolean> {
   const { table, pair } = subject;
   if (table.kind === 'partition' || pair.table !== table) return false;
-  const keys = session.catalogue.constraints.filter((one) => one.table === table.id && one.kind === 'foreign');
+  const keys = session.catalogue.constraints.filter(
+    (one) => one.table === table.id && one.kind === 'foreign',
+  );
   const names = new Set([table.tenantColumn, ...keys.flatMap(({ columns }) => columns)]);
   const make = (side: Side, keep: boolean) =>
     makeRow(session, rules, {
@@ -85,7 +87,9 @@ async function write(trial: Trial, { name, table, b, pair }: Subject): Promise<v
   const tries: [string, string | undefined][] = [
     [
       'insert',
-      pair.spare.b && schema.may(table.id, 'insert') ? insertInto(table, given(table, pair.spare.b)) : undefined,
+      pair.spare.b && schema.may(table.id, 'insert')
+        ? insertInto(table, given(table, pair.spare.b))
+        : undefined,
     ],
     [
       'update',

@@ -18,14 +18,13 @@ export interface Breach {
  * A finding for each thing that let attempts through. Where the linter found the same its object and its fix are
  * taken, so that both say one thing; the risk is what was done.
  */
-export function findingsOf(
-  breaches: { attempt: Attempt; breach: Breach }[],
-  linted: Finding[],
-): Finding[] {
+export function findingsOf(breaches: { attempt: Attempt; breach: Breach }[], linted: Finding[]): Finding[] {
   const groups = new Map<string, { finding: Finding; done: Map<string, Set<string>> }>();
   for (const { attempt, breach } of breaches) {
     const known = breach.rules
-      .map((rule) => linted.find((finding) => finding.rule === rule && isAbout(finding.object, breach.object)))
+      .map((rule) =>
+        linted.find((finding) => finding.rule === rule && isAbout(finding.object, breach.object)),
+      )
       .find((finding) => finding !== undefined);
     const finding = known ?? { rule: breach.rules[0]!, object: breach.object, risk: '', fix: breach.fix };
     const key = `${finding.rule} ${finding.object}`;
@@ -46,7 +45,9 @@ function isAbout(object: string, name: string): boolean {
 function sentence(done: Map<string, Set<string>>): string {
   const parts = [...done].map(([as, whats]) => {
     // Ways of the same are one: `read (count)`, `take the other’s value (key), insert`.
-    const list = [...new Set([...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, '')))];
+    const list = [
+      ...new Set([...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, ''))),
+    ];
     return `as ${as}: ${list.join(', ')}`;
   });
   return `it was done, and reached another tenant's row; ${parts.join('; ')}`;

@@ -30,7 +30,13 @@ export function reportHtml(report: Report): string {
 <h1>Proof of isolation</h1>
 <p class="verdict ${through + open > 0 ? 'bad' : 'good'}">${escape(verdict(through, open))}</p>
 <dl>${facts.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(value)}</dd></div>`).join('')}</dl>
-${section('What got through, and what is not proved', findings.map(({ rule, object, risk, fix }) => `<article><h3><code>${escape(object)}</code></h3><p class="rule">${escape(rule)}</p><p>${escape(risk)}</p><pre tabindex="0" aria-label="How to mend it">${escape(fix)}</pre></article>`))}
+${section(
+  'What got through, and what is not proved',
+  findings.map(
+    ({ rule, object, risk, fix }) =>
+      `<article><h3><code>${escape(object)}</code></h3><p class="rule">${escape(rule)}</p><p>${escape(risk)}</p><pre tabindex="0" aria-label="How to mend it">${escape(fix)}</pre></article>`,
+  ),
+)}
 ${section('Where no row could be made', unfilled.length > 0 ? [`<ul>${unfilled.map(({ table, reason }) => `<li><code>${escape(table)}</code>: ${escape(reason)}</li>`).join('')}</ul>`] : [])}
 <h2>What was tried</h2>
 <p>Each attempt was made as the role <code>${escape(report.role)}</code>, in a transaction that was rolled back. Two tenants had a row in each table; one, and none, reached for the other’s.</p>
@@ -68,7 +74,13 @@ function short(list: Attempt[]): string {
 }
 
 function escape(text: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+  const entities: Record<string, string> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  };
   return text.replace(/[&<>"']/g, (letter) => entities[letter]!);
 }
 

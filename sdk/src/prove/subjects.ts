@@ -55,7 +55,14 @@ export function likeOf(schema: Schema, table: Table, subjects: Subject[]): Table
       one.forced,
       schema
         .policiesOf(one)
-        .map(({ name, permissive, command, roles, using, check }) => [name, permissive, command, roles, using, check]),
+        .map(({ name, permissive, command, roles, using, check }) => [
+          name,
+          permissive,
+          command,
+          roles,
+          using,
+          check,
+        ]),
       catalogue.grants.filter(({ id }) => id === one.id).map(({ privilege }) => privilege),
     ]);
   return subjects.find(({ table: other }) => other !== table && form(other) === form(table))?.table;

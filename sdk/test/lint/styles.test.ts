@@ -3,10 +3,14 @@ import pg from 'pg';
 import { readCatalogue } from '../../src/catalogue/read.ts';
 import { lint } from '../../src/lint/lint.ts';
 import { defaultOptions, type SchemaOptions } from '../../src/options.ts';
-import { loadSql } from '../schemas/load.ts';
+import { type LoadedSchema, loadSql } from '../schemas/load.ts';
 
 /** What the linter finds in a schema of its own that has these tables, as `rule object`; no backup role is no matter here. */
-async function found(sql: string, options: Partial<SchemaOptions> = {}): Promise<string[]> {
+async function found(
+  sql: string,
+  options: Partial<SchemaOptions> = {},
+  shape: (roles: LoadedSchema['roles']) => { role?: string } = () => ({}),
+): Promise<string[]> {
   const loaded = await loadSql(`
     create schema s authorization :owner;
     create schema auth authorization :owner;
@@ -18,7 +22,7 @@ async function found(sql: string, options: Partial<SchemaOptions> = {}): Promise
   const client = new pg.Client({ connectionString: loaded.runtimeUrl });
   await client.connect();
   try {
-    const all = { ...defaultOptions, schemas: ['s'], ...options };
+    const all = { ...defaultOptions, schemas: ['s'], ...options, ...shape(loaded.roles) };
     return lint(await readCatalogue(client, all), all)
       .filter(({ rule }) => rule !== 'P-04/no-backup-role')
       .map(({ rule, object }) => `${rule} ${object}`);
@@ -206,4 +210,53 @@ test('partitions and children of inheritance that nobody may name are their pare
       { schemas: ['s', 'auth'] },
     ),
   ).toEqual([]);
+});
+
+const nullif = `(select nullif(current_setting('app.current_tenant_id', true), '')::uuid)`;
+const strict = `(select current_setting('app.current_tenant_id')::uuid)`;
+const own = (value: string) =>
+  `create policy p on s.t using (tenant_id = ${value}) with check (tenant_id = ${value});`;
+
+test('the form with nullif is right where nobody logs in as the owner [P-03, P-05, P-24]', async () => {
+  expect(await found(`${table(own(nullif))} reset role; alter role :owner nologin; set role :owner`)).toEqual(
+    [],
+  );
+});
+
+test('a condition is as wide as the widest of its alternatives [P-21]', async () => {
+  const open = `create policy p on s.t using (tenant_id = ${strict} or id > 5) with check (tenant_id = ${strict});`;
+  expect(await found(table(open))).toEqual(['P-21/open-policy policy p on s.t']);
+  const both = `create policy p on s.t using (tenant_id = ${strict} or (owner_id = ${strict} and (id > 5 or id < 2)))
+    with check (tenant_id = ${strict});`;
+  expect(await found(table(both))).toEqual([]);
+});
+
+test('a policy without any condition is told as what it is [P-21]', async () => {
+  const lost = `${own(strict)} create policy lost on s.t for insert;`;
+  expect(await found(table(lost))).toEqual(['P-21/policy-without-condition policy lost on s.t']);
+});
+
+test('a primary key that nobody can guess tells nothing, a unique e-mail address does [P-10]', async () => {
+  const keys = `${table(own(strict))}
+    create table s.users (id uuid primary key default gen_random_uuid(), tenant_id uuid not null, email text unique);
+    create index on s.users (tenant_id);
+    alter table s.users enable row level security;
+    alter table s.users force row level security;
+    ${own(strict).replace('s.t', 's.users')}`;
+  expect(await found(keys)).toEqual(['P-10/key-without-tenant constraint users_email_key on s.users']);
+});
+
+test('a login role that inherits nothing is judged by the roles that it may become [P-12, P-22]', async () => {
+  const sql = `${table(own(strict))}
+    create table s.plain (id int primary key);
+    reset role;
+    alter role :backup noinherit;
+    grant :runtime to :backup;
+    grant truncate on s.t to :runtime;
+    alter role :backup nobypassrls;
+    set role :owner`;
+  expect(await found(sql, {}, ({ backup }) => ({ role: backup }))).toEqual([
+    'P-12/right-beyond-policies s.t',
+    'P-22/undecided-table s.plain',
+  ]);
 });

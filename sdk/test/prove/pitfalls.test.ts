@@ -17,6 +17,9 @@ test('x', async () => {
     await loaded.drop();
     const { attempts, ...rest } = report;
     const through = attempts.filter((a) => a.outcome === 'got through');
-    (await import('node:fs')).writeFileSync(`/tmp/team/P-${name}.json`, JSON.stringify({ ...rest, count: attempts.length, through, attempts }, null, 1));
+    (await import('node:fs')).writeFileSync(
+      `/tmp/team/P-${name}.json`,
+      JSON.stringify({ ...rest, count: attempts.length, through, attempts }, null, 1),
+    );
   }
 });

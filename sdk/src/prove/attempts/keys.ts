@@ -1,12 +1,12 @@
 import type { Table } from '../../catalogue/catalogue.ts';
 import { list, nameOf, quoted } from '../../lint/names.ts';
-import { mentioned } from '../fill/rules.ts';
+import { keyOf } from '../fill/key.ts';
 import { insertInto } from '../fill/row.ts';
+import { mentioned } from '../fill/rules.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
 import { given, mutable } from './rows.ts';
 import type { Subject, Trial, Verdict } from './trial.ts';
-import { keyOf } from '../fill/key.ts';
 
 interface Key {
   name: string;
@@ -52,7 +52,9 @@ function keysOf({ session: { catalogue } }: Trial, table: Table): Key[] {
 async function tryKey(trial: Trial, subject: Subject, key: Key): Promise<void> {
   const { session } = trial;
   const { table, name, a, b, pair } = subject;
-  const taken = key.columns.filter((column) => column !== table.tenantColumn && a.values[column] !== b.values[column]);
+  const taken = key.columns.filter(
+    (column) => column !== table.tenantColumn && a.values[column] !== b.values[column],
+  );
   if (taken.length === 0) return;
   const enter = [...session.become, ...session.as(b.tenant)];
   const breach = {
@@ -123,7 +125,9 @@ async function tryKey(trial: Trial, subject: Subject, key: Key): Promise<void> {
     // Only a row that is there makes PostgreSQL ask whether it may be updated.
     told: (refusal) =>
       duplicate(refusal) ??
-      (/USING expression/.test(refusal.message) ? told(`the error tells of the row: ${refusal.message}`) : undefined),
+      (/USING expression/.test(refusal.message)
+        ? told(`the error tells of the row: ${refusal.message}`)
+        : undefined),
     breach,
   });
 }

@@ -1,7 +1,7 @@
 import type { Table } from '../../catalogue/catalogue.ts';
-import { rowBreach } from '../findings.ts';
 import { keyOf } from '../fill/key.ts';
 import { insertInto, type Row } from '../fill/row.ts';
+import { rowBreach } from '../findings.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { actors, freshConnection } from './actors.ts';
 import { reached, rows, type Subject, type Trial, type Verdict } from './trial.ts';
@@ -118,12 +118,7 @@ export async function attemptsOn(
   await run('lock (for key share)', `select 1 from ${from} t where ${theirs('t')} for key share`);
   await run('merge', `merge into ${from} t using (select 1) s on ${theirs('t')} when matched then delete`);
   if (spare) {
-    await run(
-      'insert … returning',
-      `${insertInto(table, given(table, spare))} returning 1`,
-      reached,
-      write,
-    );
+    await run('insert … returning', `${insertInto(table, given(table, spare))} returning 1`, reached, write);
   }
   await run(
     'upsert onto the other’s row',
@@ -199,6 +194,9 @@ export function mutable(table: Table): string | undefined {
   const open = table.columns.filter(
     ({ generated, identity, name }) => !generated && identity !== 'always' && name !== table.tenantColumn,
   );
-  return (open.find(({ notNull }) => !notNull) ?? open.at(-1) ?? table.columns.find(({ generated }) => !generated))
-    ?.name;
+  return (
+    open.find(({ notNull }) => !notNull) ??
+    open.at(-1) ??
+    table.columns.find(({ generated }) => !generated)
+  )?.name;
 }

@@ -3,9 +3,9 @@ import type { Table } from '../../catalogue/catalogue.ts';
 import type { Schema } from '../../lint/schema.ts';
 import type { Filled, Pair } from '../fill/fill.ts';
 import type { Row, Rules } from '../fill/row.ts';
+import type { Breach } from '../findings.ts';
 import type { Attempt, Control } from '../report.ts';
 import type { Outcome, Refusal, Session } from '../session.ts';
-import type { Breach } from '../findings.ts';
 
 /** A name that rows can be reached by: a table, a partition, a parent. */
 export interface Subject {

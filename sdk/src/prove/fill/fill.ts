@@ -5,8 +5,8 @@ import type { SchemaOptions } from '../../options.ts';
 import type { Session, Tenant } from '../session.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { keyOf } from './key.ts';
-import { fillPartitions } from './partitions.ts';
 import { fillOrder, freeColumns, type Reference, type Step } from './order.ts';
+import { fillPartitions } from './partitions.ts';
 import { makeRow, type Row, type Rules, rowOf, selectList } from './row.ts';
 import { candidates, none, word } from './values.ts';
 
@@ -43,7 +43,11 @@ export interface FillOptions {
 const sides = ['a', 'b'] as const;
 
 /** Two tenants as the tenant columns of most tables can take them. */
-export function makeTenants(catalogue: Catalogue, options: SchemaOptions, rules: Rules): Record<Side, Tenant> {
+export function makeTenants(
+  catalogue: Catalogue,
+  options: SchemaOptions,
+  rules: Rules,
+): Record<Side, Tenant> {
   const columns = catalogue.tables.flatMap((table) =>
     table.columns.filter(({ name }) => name === table.tenantColumn).map((column) => ({ table, column })),
   );
@@ -52,7 +56,10 @@ export function makeTenants(catalogue: Catalogue, options: SchemaOptions, rules:
     (a, b) => types.filter((one) => one === b).length - types.filter((one) => one === a).length,
   )[0];
   const typical = columns.find(({ column }) => column.typeId === most);
-  const make = (): Tenant => ({ id: typical ? tenantId(typical.column, rules) : randomUUID(), subject: randomUUID() });
+  const make = (): Tenant => ({
+    id: typical ? tenantId(typical.column, rules) : randomUUID(),
+    subject: randomUUID(),
+  });
   const [a, b] = [make(), make()];
   return a.id === b.id ? makeTenants(catalogue, options, rules) : { a, b };
 }
@@ -79,7 +86,9 @@ export async function fill(
   const tables = new Map(catalogue.tables.map((table) => [table.id, table]));
   const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [] };
   const fillable = catalogue.tables.filter(({ kind }) => kind === 'table' || kind === 'partitioned');
-  const keys = catalogue.constraints.filter(({ inherited, references }) => references && !inherited) as Reference[];
+  const keys = catalogue.constraints.filter(
+    ({ inherited, references }) => references && !inherited,
+  ) as Reference[];
   const pins = new Map<string, Record<Side, Record<string, string | null>>>();
   const pinned = (table: string) => {
     const found = pins.get(table) ?? { a: {}, b: {} };
@@ -106,13 +115,18 @@ export async function fill(
     const reason = await fillTable(step);
     if (reason === undefined) continue;
     if (!silent && (await borrow(step.table, false))) {
-      filled.notes.push(`${nameOf(step.table)}: rows that were there are used, since none could be made (${reason})`);
+      filled.notes.push(
+        `${nameOf(step.table)}: rows that were there are used, since none could be made (${reason})`,
+      );
     } else filled.unfilled.set(step.table.id, reason);
   }
   for (const step of steps) for (const key of step.late) await fillLate(step.table, key);
   await fillPartitions(session, rules, filled, silent);
   for (const table of catalogue.tables.filter(({ kind }) => kind === 'foreign')) {
-    filled.unfilled.set(table.id, 'a foreign table: its rows are on another server, and nothing is written there');
+    filled.unfilled.set(
+      table.id,
+      'a foreign table: its rows are on another server, and nothing is written there',
+    );
   }
   return filled;
 
@@ -151,7 +165,8 @@ export async function fill(
         });
         continue;
       }
-      const row = target === table.id ? undefined : (filled.pairs.get(target)?.[side] ?? (await elsewhere(key)));
+      const row =
+        target === table.id ? undefined : (filled.pairs.get(target)?.[side] ?? (await elsewhere(key)));
       for (const name of free) loose.add(name);
       key.columns.forEach((name, index) => {
         const other = key.references.columns[index]!;
@@ -179,7 +194,9 @@ export async function fill(
   }
 
   function deferral(table: Table): string[] {
-    return steps.some(({ table: one, ahead }) => ahead.some((key) => one === table || key.references.table === table.id))
+    return steps.some(({ table: one, ahead }) =>
+      ahead.some((key) => one === table || key.references.table === table.id),
+    )
       ? ['set constraints all deferred']
       : [];
   }
