@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import type { Catalogue, Table } from '../../catalogue/catalogue.ts';
+import type { Catalogue, Constraint, Table } from '../../catalogue/catalogue.ts';
 import { nameOf } from '../../lint/names.ts';
 import type { SchemaOptions } from '../../options.ts';
 import type { Session, Tenant } from '../session.ts';
@@ -79,7 +79,8 @@ export async function fill(
   const tables = new Map(catalogue.tables.map((table) => [table.id, table]));
   const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [] };
   const fillable = catalogue.tables.filter(({ kind }) => kind === 'table' || kind === 'partitioned');
-  const keys = catalogue.constraints.filter(({ inherited, references }) => references && !inherited) as Reference[];
+  const constraints = withPartitionKeys(catalogue);
+  const keys = constraints.filter(({ inherited, references }) => references && !inherited) as Reference[];
   const pins = new Map<string, Record<Side, Record<string, string | null>>>();
   const pinned = (table: string) => {
     const found = pins.get(table) ?? { a: {}, b: {} };
@@ -98,7 +99,7 @@ export async function fill(
     }
   }
 
-  const steps = fillOrder(fillable, catalogue.constraints);
+  const steps = fillOrder(fillable, constraints);
   const needed = new Set(keys.map(({ references }) => references.table));
   for (const step of steps) {
     if (isShared(step.table) && !needed.has(step.table.id)) continue;
@@ -247,4 +248,15 @@ export async function fill(
       if (!outcome.error) for (const [name, value] of set) pair[side].values[name] = value;
     }
   }
+}
+
+/** A key that only a partition has binds the rows that its parent is given all the same. */
+function withPartitionKeys({ tables, constraints }: Catalogue): Constraint[] {
+  const byId = new Map(tables.map((table) => [table.id, table]));
+  const root = (id: string): string => {
+    const table = byId.get(id);
+    const parent = table?.parents.find((one) => byId.get(one)?.kind === 'partitioned');
+    return parent ? root(parent) : id;
+  };
+  return constraints.map((one) => (one.kind === 'foreign' ? { ...one, table: root(one.table) } : one));
 }
