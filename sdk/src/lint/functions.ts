@@ -2,7 +2,7 @@ import type { RoutineInfo } from '../catalogue/catalogue.ts';
 import { quoted, signature } from './names.ts';
 import type { Rule } from './rule.ts';
 import type { Schema } from './schema.ts';
-import { hasWords, type Token } from './tokens.ts';
+import { type Call, hasWords, type Token } from './tokens.ts';
 
 /** What somebody here wrote: extensions answer for their own. */
 const own = ({ catalogue }: Schema) => catalogue.functions.filter(({ extension }) => extension === undefined);
@@ -192,12 +192,9 @@ export const functionRules: Rule[] = [
       own(schema)
         .filter(({ callable }) => callable)
         .filter((routine) => {
-          const { calls } = schema.read(routine.source);
+          const { all, calls } = schema.read(routine.source);
           return calls.some(
-            (call) =>
-              /^pg_(try_)?advisory_(xact_)?lock/.test(call.name) &&
-              !call.arguments.flat().some(({ text }) => schema.options.tenantColumns.includes(text)) &&
-              !schema.read(routine.source.slice(call.start, call.end)).bound,
+            (call) => /^pg_(try_)?advisory_(xact_)?lock/.test(call.name) && isConstant(all, call),
           );
         })
         .map((routine) => ({
@@ -221,6 +218,16 @@ function copiesIn(schema: Schema, { source }: RoutineInfo): boolean {
     texts.some((text) => /^\s*copy\s[^;]*\sfrom\s/i.test(text)) ||
     all.some((token, index) => token.text === 'copy' && hasWords(statement(all, index), 'from'))
   );
+}
+
+/** Whether the arguments are the same for everybody: no column, no variable, and no function that asks who is there. */
+function isConstant(all: Token[], call: Call): boolean {
+  return !all.some(({ kind, text, start, end }, index) => {
+    if (start < call.start || end > call.end || text === call.name) return false;
+    const isType = all[index - 1]?.text === '::';
+    const isPure = all[index + 1]?.text === '(' && /^hash|^pg_|^md5$|^sha\d+$/.test(text);
+    return (kind === 'word' || kind === 'quoted') && !isType && !isPure;
+  });
 }
 
 /** The pieces from here to the end of the statement. */
@@ -254,8 +261,12 @@ function isJoined(
 ): boolean {
   const inside = (call: { start: number }) => piece.some(({ start }) => start === call.start);
   const formatted = calls
-    .filter((call) => call.name === 'format' && inside(call))
-    .some(({ start, end }) => /%(\d+\$)?(-?\d+)?s/.test(source.slice(start, end)));
+    .filter((call) => inside(call))
+    .some(
+      ({ name, start, end }) =>
+        /^(concat(_ws)?|replace|overlay)$/.test(name) ||
+        (name === 'format' && /%(\d+\$)?(-?\d+)?s/.test(source.slice(start, end))),
+    );
   const safe = calls.filter((call) => /^(quote_(ident|literal|nullable)|format)$/.test(call.name));
   const operands = piece.filter((token, index) => {
     const beside = [piece[index - 1]?.text, piece[index + 1]?.text].includes('||');

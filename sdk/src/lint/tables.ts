@@ -118,10 +118,11 @@ export const tableRules: Rule[] = [
         )
         .map((table) => ({
           object: nameOf(table),
-          risk: 'it says no tenant and no policy asks for one: every tenant reads and writes all of its rows',
-          fix: schema.hasKit
-            ? `select tenant.protect('${nameOf(table).replaceAll("'", "''")}');`
-            : `Add a tenant column with a policy, or name the table under "shared" with the reason why its rows are everybody's.`,
+          risk: `it says no tenant and no policy asks for one: every tenant ${schema.may(table.id, 'insert', 'update', 'delete') ? 'reads and writes' : 'reads'} all of its rows`,
+          fix:
+            schema.hasKit && table.kind !== 'foreign'
+              ? `select tenant.protect('${nameOf(table).replaceAll("'", "''")}');`
+              : `Add a tenant column with a policy, or name the table under "shared" with the reason why its rows are everybody's.`,
         })),
   },
   {

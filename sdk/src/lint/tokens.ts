@@ -7,7 +7,7 @@ export interface Token {
 }
 
 const form =
-  /\s+|--[^\n]*|\/\*[\s\S]*?\*\/|(?<string>[eE]?'(?:[^']|'')*')|(?<dollar>\$(?<tag>\w*)\$[\s\S]*?\$\k<tag>\$)|(?<quoted>"(?:[^"]|"")*")|(?<word>[\p{L}_][\p{L}\p{N}_$]*)|(?<symbol>::|\|\||->>?|<>|!=|:=|\$?\d+(?:\.\d+)?|[^\s])/gu;
+  /\s+|--[^\n]*|\/\*[\s\S]*?\*\/|(?<string>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')|(?<dollar>\$(?<tag>\w*)\$[\s\S]*?\$\k<tag>\$)|(?<quoted>"(?:[^"]|"")*")|(?<word>[\p{L}_][\p{L}\p{N}_$]*)|(?<symbol>::|\|\||->>?|<>|!=|:=|\$?\d+(?:\.\d+)?|[^\s])/gu;
 
 /** Cuts SQL, or PL/pgSQL, into its pieces; comments are left out, and what a dollar quotes is one string. */
 export function tokens(sql: string): Token[] {
