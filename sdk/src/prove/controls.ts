@@ -1,8 +1,8 @@
-import { keyOf } from './fill/key.ts';
-import type { Side } from './fill/fill.ts';
-import { makeRow, insertInto } from './fill/row.ts';
-import { type Subject, type Trial, rows } from './attempts/trial.ts';
 import { given, mutable } from './attempts/rows.ts';
+import { rows, type Subject, type Trial } from './attempts/trial.ts';
+import type { Side } from './fill/fill.ts';
+import { keyOf } from './fill/key.ts';
+import { insertInto, makeRow } from './fill/row.ts';
 import { ident, relation } from './sql.ts';
 
 /**
@@ -34,8 +34,8 @@ export async function control(trial: Trial): Promise<void> {
   }
 }
 
-async function sees({ session }: Trial, { table, a, b }: Subject): Promise<true | string> {
-  for (const row of [a, b]) {
+async function sees({ session }: Trial, { table, there }: Subject): Promise<true | string> {
+  for (const row of there) {
     const outcome = await session.attempt([
       ...session.become,
       ...session.as(row.tenant),
@@ -51,7 +51,9 @@ async function sees({ session }: Trial, { table, a, b }: Subject): Promise<true 
 async function remake({ session, rules }: Trial, subject: Subject): Promise<boolean> {
   const { table, pair } = subject;
   if (table.kind === 'partition' || pair.table !== table) return false;
-  const keys = session.catalogue.constraints.filter((one) => one.table === table.id && one.kind === 'foreign');
+  const keys = session.catalogue.constraints.filter(
+    (one) => one.table === table.id && one.kind === 'foreign',
+  );
   const names = new Set([table.tenantColumn, ...keys.flatMap(({ columns }) => columns)]);
   const make = (side: Side, keep: boolean) =>
     makeRow(session, rules, {
@@ -67,6 +69,7 @@ async function remake({ session, rules }: Trial, subject: Subject): Promise<bool
   const [a, b] = [await make('a', true), await make('b', true)];
   const made = typeof a !== 'string' && typeof b !== 'string';
   if (made) {
+    subject.there = [a, b];
     for (const [side, row] of [['a', a] as const, ['b', b] as const]) {
       pair[side] = row;
       subject[side] = row;
@@ -78,18 +81,20 @@ async function remake({ session, rules }: Trial, subject: Subject): Promise<bool
   return made;
 }
 
-async function write(trial: Trial, { name, table, b, pair }: Subject): Promise<void> {
+async function write(trial: Trial, { name, table, b, there, pair }: Subject): Promise<void> {
   const { session, schema } = trial;
   const enter = [...session.become, ...session.as(b.tenant)];
   const column = mutable(table);
   const tries: [string, string | undefined][] = [
     [
       'insert',
-      pair.spare.b && schema.may(table.id, 'insert') ? insertInto(table, given(table, pair.spare.b)) : undefined,
+      pair.spare.b && schema.may(table.id, 'insert')
+        ? insertInto(table, given(table, pair.spare.b))
+        : undefined,
     ],
     [
       'update',
-      column && schema.may(table.id, 'update')
+      column && there.includes(b) && schema.may(table.id, 'update')
         ? `update ${relation(table)} t set ${ident(column)} = t.${ident(column)} where ${keyOf(session.catalogue, b, table, 't')}`
         : undefined,
     ],

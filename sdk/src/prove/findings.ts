@@ -18,14 +18,13 @@ export interface Breach {
  * A finding for each thing that let attempts through. Where the linter found the same its object and its fix are
  * taken, so that both say one thing; the risk is what was done.
  */
-export function findingsOf(
-  breaches: { attempt: Attempt; breach: Breach }[],
-  linted: Finding[],
-): Finding[] {
+export function findingsOf(breaches: { attempt: Attempt; breach: Breach }[], linted: Finding[]): Finding[] {
   const groups = new Map<string, { finding: Finding; done: Map<string, Set<string>> }>();
   for (const { attempt, breach } of breaches) {
     const known = breach.rules
-      .map((rule) => linted.find((finding) => finding.rule === rule && isAbout(finding.object, breach.object)))
+      .map((rule) =>
+        linted.find((finding) => finding.rule === rule && isAbout(finding.object, breach.object)),
+      )
       .find((finding) => finding !== undefined);
     const finding = known ?? { rule: breach.rules[0]!, object: breach.object, risk: '', fix: breach.fix };
     const key = `${finding.rule} ${finding.object}`;
@@ -46,7 +45,9 @@ function isAbout(object: string, name: string): boolean {
 function sentence(done: Map<string, Set<string>>): string {
   const parts = [...done].map(([as, whats]) => {
     // Ways of the same are one: `read (count)`, `take the other’s value (key), insert`.
-    const list = [...new Set([...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, '')))];
+    const list = [
+      ...new Set([...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, ''))),
+    ];
     return `as ${as}: ${list.join(', ')}`;
   });
   return `it was done, and reached another tenant's row; ${parts.join('; ')}`;
@@ -65,7 +66,7 @@ export function notProved(object: string, reason: string): Finding {
 /** What lets rows of a table be reached by its own name. `writing`: they could be written, and not read. */
 export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 'no tenant'): Breach {
   const { role } = schema.catalogue;
-  const name = nameOf(table);
+  const name = nameOf(table.tenantColumn ? table : rootOf(schema, table));
   const runtime = `role ${quoted(role.name)}`;
   const mend = isolation(schema, { ...table, tenantColumn: table.tenantColumn ?? 'tenant_id' });
   const on = `alter table ${name} enable row level security;\nalter table ${name} force row level security;`;
@@ -78,7 +79,7 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
   }
   const breach = (rules: string[], fix: string): Breach => ({ rules, object: name, fix });
   if (!table.rls) {
-    if (table.kind === 'partition') return breach(['P-02/open-partition'], on);
+    if (table.kind === 'partition' && table.tenantColumn) return breach(['P-02/open-partition'], on);
     if (!table.tenantColumn) {
       return breach(
         ['P-22/undecided-table'],
@@ -97,4 +98,9 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
   }
   const policies = ['P-21/open-policy', 'P-11/open-check', 'P-11/no-check', 'P-22/undecided-table'];
   return breach(kind === 'write' ? ['P-11/open-check', ...policies] : policies, decide);
+}
+
+function rootOf(schema: Schema, table: Table): Table {
+  const parent = table.parents.map((id) => schema.table(id)).find((one) => one?.kind === 'partitioned');
+  return parent ? rootOf(schema, parent) : table;
 }

@@ -12,12 +12,12 @@ import { attemptsOn } from './attempts/rows.ts';
 import { trySessionSettings } from './attempts/settings.ts';
 import { makeTrial, type Trial } from './attempts/trial.ts';
 import { control } from './controls.ts';
-import { fill, type Filled, makeTenants, type Side } from './fill/fill.ts';
+import { type Filled, fill, makeTenants, type Side } from './fill/fill.ts';
 import type { Rules } from './fill/row.ts';
 import { readRules } from './fill/rules.ts';
-import type { Tenant } from './session.ts';
 import { findingsOf, notProved } from './findings.ts';
 import type { Report } from './report.ts';
+import type { Tenant } from './session.ts';
 import { openSession, type Session } from './session.ts';
 import { literal } from './sql.ts';
 import { likeOf, subjectsOf } from './subjects.ts';
@@ -38,7 +38,7 @@ export async function prove(
   const { session, close } = await openSession(client, catalogue, options);
   try {
     const schema = makeSchema(catalogue, options);
-    const rules = await readRules(session, catalogue);
+    const rules = await session.transaction(() => readRules(session, catalogue));
     const tenants = makeTenants(catalogue, options, rules);
     const fresh = await onFreshConnection(session, schema, rules, tenants);
     await session.run(
@@ -123,9 +123,11 @@ function unknown(trial: Trial): Finding[] {
   }
   const tried = new Set(subjects.map(({ table }) => table.id));
   for (const table of schema.catalogue.tables) {
-    if (tried.has(table.id) || filled.unfilled.has(table.id) || schema.isShared(table) || !open(table.id)) continue;
+    if (tried.has(table.id) || filled.unfilled.has(table.id) || schema.isShared(table) || !open(table.id))
+      continue;
     const like = likeOf(schema, table, subjects);
-    if (like) trial.notes.add(`${nameOf(table)}: no row belongs there; it is in all things like ${nameOf(like)}`);
+    if (like)
+      trial.notes.add(`${nameOf(table)}: no row belongs there; it is in all things like ${nameOf(like)}`);
     else reasons.set(nameOf(table), 'no row could be made that belongs into this partition');
   }
   return [...reasons].map(([name, reason]) => notProved(name, reason));

@@ -222,10 +222,7 @@ async function prepareRole(
   for (const { role: name, value, name: setting } of session.catalogue.defaults) {
     if ((name !== '' && name !== role) || tenantSettings.includes(setting)) continue;
     if (setting !== 'search_path' && !setting.includes('.')) continue;
-    session.become = [
-      ...session.become,
-      `select set_config(${literal(setting)}, ${literal(value)}, true)`,
-    ];
+    session.become = [...session.become, `select set_config(${literal(setting)}, ${literal(value)}, true)`];
   }
 }
 

@@ -12,7 +12,10 @@ export function reportText(report: Report): string {
     ['By', `@tessera/rls ${report.version}, in ${(report.duration / 1000).toFixed(1)} s`],
     ['Tables', String(report.tables)],
     ['Attempts', summary(report)],
-    ['Own rows', `${controls.filter(({ worked }) => worked).length} of ${controls.length} accesses to own rows worked`],
+    [
+      'Own rows',
+      `${controls.filter(({ worked }) => worked).length} of ${controls.length} accesses to own rows worked`,
+    ],
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)}${value}`);
   lines.push('', verdict(through.length, open.length), '');

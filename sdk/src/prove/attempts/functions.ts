@@ -1,10 +1,10 @@
 import type { RoutineInfo } from '../../catalogue/catalogue.ts';
 import { signature } from '../../lint/names.ts';
 import type { Pair } from '../fill/fill.ts';
-import { insertInto } from '../fill/row.ts';
-import { candidates, none } from '../fill/values.ts';
-import { readTypes } from '../fill/types.ts';
 import { keyOf } from '../fill/key.ts';
+import { insertInto } from '../fill/row.ts';
+import { readTypes } from '../fill/types.ts';
+import { candidates, none } from '../fill/values.ts';
 import { ident, literal, literals, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
 import { given } from './rows.ts';
@@ -39,7 +39,10 @@ export async function readSignatures(
     where p.oid in (${literals(routines.map(({ id }) => id))}) and p.prokind in ('f', 'p')
       and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
       and 'internal'::regtype <> all (p.proargtypes::oid[])`);
-  const types = await readTypes(session, found.flatMap(({ typeIds }: Signature) => typeIds));
+  const types = await readTypes(
+    session,
+    found.flatMap(({ typeIds }: Signature) => typeIds),
+  );
   for (const [id, type] of types) rules.types.set(id, type);
   return new Map(found.map((one: Signature) => [one.id, one]));
 }
@@ -83,20 +86,14 @@ async function tryFunction(trial: Trial, routine: RoutineInfo, found: Signature)
     const marks = marksOf(pairs).filter((mark) => !values.includes(mark));
     const look = found.procedure
       ? [`call ${called}`, 'select 0 as rows']
-      : [`select count(*)::int as rows from (select (${called})::text as r offset 0) x where ${holdsMark('x.r', marks)}`];
+      : [
+          `select count(*)::int as rows from (select (${called})::text as r offset 0) x where ${holdsMark('x.r', marks)}`,
+        ];
     await trial.try({
       table: name,
       what: `call with ${values.length === 0 ? 'no arguments' : values.every((value) => value === null) ? 'nulls' : 'the other’s values'}`,
       as: anotherTenant,
-      statements: [
-        ...session.as(a),
-        stateOf,
-        ...asB,
-        ...look,
-        ...session.leave,
-        ...session.as(a),
-        stateOf,
-      ],
+      statements: [...session.as(a), stateOf, ...asB, ...look, ...session.leave, ...session.as(a), stateOf],
       judge: ({ rows: [after] }, { results, notices }) => {
         const seen = results.find(({ fields }) => fields?.[0]?.name === 'rows')?.rows[0].rows ?? 0;
         const before = results.find(({ fields }) => fields?.[0]?.name === 'state')?.rows[0].state;
@@ -114,7 +111,9 @@ async function tryFunction(trial: Trial, routine: RoutineInfo, found: Signature)
     });
     if (found.procedure) continue;
     const sum = `select count(*) || ' ' || coalesce(sum(hashtextextended(x.r, 0)::numeric), 0) as sum from (select (${called})::text as r offset 0) x`;
-    const added = pairs.flatMap(({ table, spare }) => (spare.a ? [insertInto(table, given(table, spare.a))] : []));
+    const added = pairs.flatMap(({ table, spare }) =>
+      spare.a ? [insertInto(table, given(table, spare.a))] : [],
+    );
     if (added.length === 0) continue;
     await trial.try({
       table: name,
@@ -122,9 +121,14 @@ async function tryFunction(trial: Trial, routine: RoutineInfo, found: Signature)
       as: anotherTenant,
       statements: [...asB, sum, sum, ...session.leave, ...session.as(a), ...added, ...asB, sum],
       judge: ({ rows: [after] }, { results }) => {
-        const sums = results.filter(({ fields }) => fields?.[0]?.name === 'sum').map(({ rows: [row] }) => row.sum);
+        const sums = results
+          .filter(({ fields }) => fields?.[0]?.name === 'sum')
+          .map(({ rows: [row] }) => row.sum);
         const through = sums[0] === sums[1] && after.sum !== sums[0];
-        return { through, detail: through ? 'its answer changed with the other’s row' : 'it stayed the same' };
+        return {
+          through,
+          detail: through ? 'its answer changed with the other’s row' : 'it stayed the same',
+        };
       },
       breach,
     });
@@ -133,7 +137,9 @@ async function tryFunction(trial: Trial, routine: RoutineInfo, found: Signature)
 
 /** Tables that it speaks of; all when it speaks of none. */
 function pairsOf({ filled, schema }: Trial, { source }: RoutineInfo): Pair[] {
-  const all = [...filled.pairs.values()].filter(({ table, borrowed }) => schema.isGuarded(table.id) && !borrowed);
+  const all = [...filled.pairs.values()].filter(
+    ({ table, borrowed }) => schema.isGuarded(table.id) && !borrowed,
+  );
   const named = all.filter(({ table }) => source.includes(table.name));
   return named.length > 0 ? named : all.slice(0, 60);
 }
@@ -155,10 +161,14 @@ function argumentsFor(trial: Trial, { names, types, typeIds }: Signature): (stri
     }
     const columns = pairs.flatMap(({ table, a }) =>
       table.columns
-        .filter((column) => column.typeId === typeId && column.name !== table.tenantColumn && a.values[column.name] !== null)
+        .filter(
+          (column) =>
+            column.typeId === typeId && column.name !== table.tenantColumn && a.values[column.name] !== null,
+        )
         .map((column) => ({ name: column.name, value: a.values[column.name]! })),
     );
-    const same = columns.find((column) => column.name === name) ?? columns.find((column) => name.includes(column.name));
+    const same =
+      columns.find((column) => column.name === name) ?? columns.find((column) => name.includes(column.name));
     return (
       (same ?? columns[0])?.value ??
       candidates({ name, type: types[index]!, typeId }, rules.types, none)[0] ??
@@ -183,7 +193,9 @@ export async function tryLeakproof(trial: Trial): Promise<void> {
     if (found?.types.length !== 1 || found.procedure) continue;
     const name = `function ${signature(routine)}`;
     for (const { table, a, b, name: object } of trial.subjects) {
-      const column = table.columns.find((one) => one.typeId === found.typeIds[0] && (a.values[one.name]?.length ?? 0) > 7);
+      const column = table.columns.find(
+        (one) => one.typeId === found.typeIds[0] && (a.values[one.name]?.length ?? 0) > 7,
+      );
       if (!column) continue;
       const mark = a.values[column.name]!;
       if (b.values[column.name] === mark) continue;
@@ -198,10 +210,15 @@ export async function tryLeakproof(trial: Trial): Promise<void> {
         ],
         judge: (_, { notices }) => {
           const heard = notices.some((notice) => notice.includes(mark));
-          return { through: heard, detail: heard ? 'it was given the other’s row, and told' : 'it was not given the other’s row' };
+          return {
+            through: heard,
+            detail: heard ? 'it was given the other’s row, and told' : 'it was not given the other’s row',
+          };
         },
         told: ({ message }) =>
-          message.includes(mark) ? { through: true, detail: `its error tells of the other’s row: ${message}` } : undefined,
+          message.includes(mark)
+            ? { through: true, detail: `its error tells of the other’s row: ${message}` }
+            : undefined,
         breach: {
           rules: ['P-16/leakproof'],
           object: name,

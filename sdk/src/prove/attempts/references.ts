@@ -1,10 +1,10 @@
 import type { Constraint, Table } from '../../catalogue/catalogue.ts';
 import { nameOf, quoted } from '../../lint/names.ts';
-import type { Breach } from '../findings.ts';
-import { keyOf } from '../fill/key.ts';
 import type { Pair } from '../fill/fill.ts';
+import { keyOf } from '../fill/key.ts';
 import { insertInto, type Row } from '../fill/row.ts';
 import { candidates, none } from '../fill/values.ts';
+import type { Breach } from '../findings.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
 import { given } from './rows.ts';
@@ -86,7 +86,9 @@ async function tryCascade(trial: Trial, reference: Reference): Promise<void> {
   const acts = (action: string) => !/^(no action|restrict)$/.test(action);
   if (!acts(onDelete) && !acts(onUpdate)) return;
   const parent = to.spare.b ?? to.b;
-  const pointed = open.map(([name, other]) => [name, parent.values[other] ?? null] as [string, string | null]);
+  const pointed = open.map(
+    ([name, other]) => [name, parent.values[other] ?? null] as [string, string | null],
+  );
   const catalogue = session.catalogue;
   const still = pointed.map(([name, value]) => `t.${ident(name)} = ${literal(value)}`).join(' and ');
   const statement = acts(onDelete)
@@ -113,7 +115,10 @@ async function tryCascade(trial: Trial, reference: Reference): Promise<void> {
     judge: ({ rows: [row] }, { results }) => {
       const done = results.findLast(({ command }) => /DELETE|UPDATE/.test(command))?.rowCount;
       const gone = row.rows === 0 && done !== 0;
-      return { through: gone, detail: gone ? 'the other’s row went or changed along' : 'the other’s row stayed' };
+      return {
+        through: gone,
+        detail: gone ? 'the other’s row went or changed along' : 'the other’s row stayed',
+      };
     },
     breach: breachOf(reference, ['P-09/cascade-without-tenant']),
   });

@@ -1,7 +1,7 @@
 import { nameOf, quoted } from '../../lint/names.ts';
+import { copyLine } from '../copy.ts';
 import { keyOf } from '../fill/key.ts';
 import { insertInto } from '../fill/row.ts';
-import { copyLine } from '../copy.ts';
 import { rowBreach } from '../findings.ts';
 import { ident, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
@@ -99,7 +99,10 @@ async function tryTrigger(trial: Trial, { name, table, a, b, pair }: Subject): P
     ],
     judge: (_, { notices }) => {
       const heard = notices.some((notice) => marks.some((mark) => notice.includes(mark!)));
-      return { through: heard, detail: heard ? 'the trigger was given the other’s row' : 'the trigger heard nothing' };
+      return {
+        through: heard,
+        detail: heard ? 'the trigger was given the other’s row' : 'the trigger heard nothing',
+      };
     },
     breach: {
       rules: ['P-12/right-beyond-policies', 'P-01/owns-table'],

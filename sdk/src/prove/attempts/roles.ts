@@ -52,7 +52,13 @@ export async function tryRoles(trial: Trial): Promise<void> {
       ],
       judge: ({ rows: [row] }) => readVerdicts(row),
       breach: {
-        rules: ['P-02/unforced-rls', 'P-21/open-policy', 'P-11/open-check', 'P-11/no-check', 'P-22/undecided-table'],
+        rules: [
+          'P-02/unforced-rls',
+          'P-21/open-policy',
+          'P-11/open-check',
+          'P-11/no-check',
+          'P-22/undecided-table',
+        ],
         object: name,
         fix: `alter table ${name} force row level security;`,
       },
@@ -64,13 +70,16 @@ export async function tryRoles(trial: Trial): Promise<void> {
 export async function tryStatistics(trial: Trial): Promise<void> {
   const { session } = trial;
   const found = trial.subjects.find(
-    ({ table, pair, name }) => name === nameOf(table) && !pair.borrowed && table.kind === 'table' && table.estimatedRows < 10_000,
+    ({ table, pair, name }) =>
+      name === nameOf(table) && !pair.borrowed && table.kind === 'table' && table.estimatedRows < 10_000,
   );
   if (!found) return;
   const { table, a, b } = found;
   const readable = session.catalogue.grants.some(({ object }) => object === 'pg_catalog.pg_statistic');
   const own = new Set(Object.values(b.values));
-  const marks = Object.values(a.values).filter((value) => value !== null && value.length > 7 && !own.has(value));
+  const marks = Object.values(a.values).filter(
+    (value) => value !== null && value.length > 7 && !own.has(value),
+  );
   await trial.try({
     table: 'pg_catalog.pg_statistic',
     what: `read the statistics of ${nameOf(table)}`,

@@ -1,8 +1,8 @@
 import { quoted, signature } from '../../lint/names.ts';
-import { ident, literal, relation } from '../sql.ts';
-import { given } from './rows.ts';
-import { readSignatures } from './functions.ts';
 import { insertInto } from '../fill/row.ts';
+import { ident, literal, relation } from '../sql.ts';
+import { readSignatures } from './functions.ts';
+import { given } from './rows.ts';
 import type { Trial } from './trial.ts';
 
 const tenantSettings = (trial: Trial) => [...trial.session.options.settings, 'request.jwt.claims'];
@@ -58,7 +58,9 @@ export async function trySessionSettings(trial: Trial): Promise<void> {
     ({ callable, extension, source, settings: clauses }) =>
       callable &&
       extension === undefined &&
-      settings.some((name) => source.includes(name) || clauses.some((clause) => clause.startsWith(`${name}=`))) &&
+      settings.some(
+        (name) => source.includes(name) || clauses.some((clause) => clause.startsWith(`${name}=`)),
+      ) &&
       !/\bnotify\b|pg_notify|dblink|\bcommit\b/i.test(source),
   );
   const signatures = await readSignatures(trial, setters);
@@ -93,7 +95,9 @@ export async function trySessionSettings(trial: Trial): Promise<void> {
       `select ${settings.map((name, index) => `current_setting(${literal(name)}, true) as s${index}`).join(', ')}`,
     );
     await session.run(settings.map((name) => `reset ${name.split('.').map(ident).join('.')}`).join('; '));
-    const stayed = Object.values(left.rows[0]).some((value) => typeof value === 'string' && value.includes(id));
+    const stayed = Object.values(left.rows[0]).some(
+      (value) => typeof value === 'string' && value.includes(id),
+    );
     trial.record(
       {
         table: object,

@@ -1,8 +1,8 @@
 import type { View } from '../../catalogue/catalogue.ts';
 import { nameOf, quoted } from '../../lint/names.ts';
-import type { Breach } from '../findings.ts';
 import type { Pair } from '../fill/fill.ts';
 import { insertInto } from '../fill/row.ts';
+import type { Breach } from '../findings.ts';
 import { ident, literals, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
 import { given } from './rows.ts';
@@ -13,7 +13,8 @@ export function marksOf(pairs: Pair[]): string[] {
   const marks = pairs.flatMap(({ a, b }) => {
     const own = new Set(Object.values(b.values));
     return Object.values(a.values).filter(
-      (value): value is string => value !== null && value.length > 7 && !own.has(value) && !/^[\d\s:.+-]+$/.test(value),
+      (value): value is string =>
+        value !== null && value.length > 7 && !own.has(value) && !/^[\d\s:.+-]+$/.test(value),
     );
   });
   return [...new Set(marks)];
@@ -34,7 +35,8 @@ export async function tryViews(trial: Trial): Promise<void> {
     const name = nameOf(view);
     const pairs = ids.map((id) => filled.pairs.get(id)).filter((pair) => pair !== undefined);
     if (pairs.length < ids.filter((id) => schema.table(id)?.kind !== 'partition').length) {
-      if (schema.may(view.id, 'select')) trial.unproved.set(name, 'it reads a table in which no row could be made');
+      if (schema.may(view.id, 'select'))
+        trial.unproved.set(name, 'it reads a table in which no row could be made');
       continue;
     }
     await tryView(trial, view, name, pairs);
@@ -54,7 +56,8 @@ async function tryView(trial: Trial, view: View, name: string, pairs: Pair[]): P
       : `alter view ${name} set (security_invoker = true);`,
   };
   // It holds what was there when it was made: made again, it holds our rows.
-  const refresh = view.materialised && schema.may(view.id, 'select') ? [`refresh materialized view ${relation(view)}`] : [];
+  const refresh =
+    view.materialised && schema.may(view.id, 'select') ? [`refresh materialized view ${relation(view)}`] : [];
   const asB = [...session.become, ...session.as(b)];
   const seen = `select count(*)::int as rows from ${from} where ${holdsMark('v::text', marks)}`;
   for (const [as, enter] of [
@@ -75,7 +78,9 @@ async function tryView(trial: Trial, view: View, name: string, pairs: Pair[]): P
     }
   }
   const sum = `select count(*) || ' ' || coalesce(sum(hashtextextended(v::text, 0)::numeric), 0) as sum from ${from}`;
-  const added = pairs.flatMap(({ table, spare }) => (spare.a ? [insertInto(table, given(table, spare.a))] : []));
+  const added = pairs.flatMap(({ table, spare }) =>
+    spare.a ? [insertInto(table, given(table, spare.a))] : [],
+  );
   if (added.length > 0) {
     await trial.try({
       table: name,
@@ -94,7 +99,9 @@ async function tryView(trial: Trial, view: View, name: string, pairs: Pair[]): P
         sum,
       ],
       judge: ({ rows: [after] }, { results }) => {
-        const sums = results.filter(({ fields }) => fields?.[0]?.name === 'sum').map(({ rows: [row] }) => row.sum);
+        const sums = results
+          .filter(({ fields }) => fields?.[0]?.name === 'sum')
+          .map(({ rows: [row] }) => row.sum);
         const through = sums[0] === sums[1] && after.sum !== sums[0];
         return { through, detail: through ? 'it changed with the other’s row' : 'it stayed the same' };
       },
@@ -109,7 +116,8 @@ async function writeThrough(trial: Trial, view: View, name: string, pairs: Pair[
   const { session } = trial;
   const asB = [...session.become, ...session.as(trial.filled.tenants.b)];
   const marked = holdsMark('v::text', marksOf(pairs));
-  const fields = (await session.attempt([`select * from ${relation(view)} limit 0`])).results.at(-1)?.fields ?? [];
+  const fields =
+    (await session.attempt([`select * from ${relation(view)} limit 0`])).results.at(-1)?.fields ?? [];
   const run = (what: string, statement: string) =>
     trial.try({
       table: name,
@@ -122,10 +130,14 @@ async function writeThrough(trial: Trial, view: View, name: string, pairs: Pair[
   await run('delete', `delete from ${relation(view)} v where ${marked}`);
   const column = fields[0]?.name;
   if (column) {
-    await run('update', `update ${relation(view)} v set ${ident(column)} = v.${ident(column)} where ${marked}`);
+    await run(
+      'update',
+      `update ${relation(view)} v set ${ident(column)} = v.${ident(column)} where ${marked}`,
+    );
   }
-  const pair = pairs.find(({ spare, table }) =>
-    spare.a && fields.every(({ name: field }) => table.columns.some((one) => one.name === field)),
+  const pair = pairs.find(
+    ({ spare, table }) =>
+      spare.a && fields.every(({ name: field }) => table.columns.some((one) => one.name === field)),
   );
   if (!pair) return;
   const shown = new Set(fields.map((field) => field.name));

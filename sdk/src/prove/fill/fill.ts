@@ -5,8 +5,8 @@ import type { SchemaOptions } from '../../options.ts';
 import type { Session, Tenant } from '../session.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { keyOf } from './key.ts';
-import { fillPartitions } from './partitions.ts';
 import { fillOrder, freeColumns, type Reference, type Step } from './order.ts';
+import { fillPartitions } from './partitions.ts';
 import { makeRow, type Row, type Rules, rowOf, selectList } from './row.ts';
 import { candidates, none, word } from './values.ts';
 
@@ -31,6 +31,8 @@ export interface Filled {
   unfilled: Map<string, string>;
   /** Tables in which somebody else's rows are used. */
   notes: string[];
+  /** Tables whose keys were checked last. */
+  circles: string[];
 }
 
 export interface FillOptions {
@@ -43,7 +45,11 @@ export interface FillOptions {
 const sides = ['a', 'b'] as const;
 
 /** Two tenants as the tenant columns of most tables can take them. */
-export function makeTenants(catalogue: Catalogue, options: SchemaOptions, rules: Rules): Record<Side, Tenant> {
+export function makeTenants(
+  catalogue: Catalogue,
+  options: SchemaOptions,
+  rules: Rules,
+): Record<Side, Tenant> {
   const columns = catalogue.tables.flatMap((table) =>
     table.columns.filter(({ name }) => name === table.tenantColumn).map((column) => ({ table, column })),
   );
@@ -52,7 +58,10 @@ export function makeTenants(catalogue: Catalogue, options: SchemaOptions, rules:
     (a, b) => types.filter((one) => one === b).length - types.filter((one) => one === a).length,
   )[0];
   const typical = columns.find(({ column }) => column.typeId === most);
-  const make = (): Tenant => ({ id: typical ? tenantId(typical.column, rules) : randomUUID(), subject: randomUUID() });
+  const make = (): Tenant => ({
+    id: typical ? tenantId(typical.column, rules) : randomUUID(),
+    subject: randomUUID(),
+  });
   const [a, b] = [make(), make()];
   return a.id === b.id ? makeTenants(catalogue, options, rules) : { a, b };
 }
@@ -72,12 +81,34 @@ export async function fill(
   session: Session,
   rules: Rules,
   tenants: Record<Side, Tenant>,
+  options: FillOptions,
+): Promise<Filled> {
+  await session.run('savepoint filling');
+  const filled = await fillAll(session, rules, tenants, options, new Map());
+  const outcome = await session.keep(['set constraints all immediate']);
+  if (!outcome.error) return filled;
+  // A circle of keys did not close: without it there is nothing to be checked later.
+  await session.run('rollback to savepoint filling');
+  return fillAll(
+    session,
+    rules,
+    tenants,
+    options,
+    new Map(filled.circles.map((id) => [id, outcome.error.message])),
+  );
+}
+
+async function fillAll(
+  session: Session,
+  rules: Rules,
+  tenants: Record<Side, Tenant>,
   { spares, silent }: FillOptions,
+  excluded: Map<string, string>,
 ): Promise<Filled> {
   const { catalogue, options } = session;
   const isShared = (table: Table) => `${table.schema}.${table.name}` in options.shared;
   const tables = new Map(catalogue.tables.map((table) => [table.id, table]));
-  const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [] };
+  const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [], circles: [] };
   const fillable = catalogue.tables.filter(({ kind }) => kind === 'table' || kind === 'partitioned');
   const constraints = withPartitionKeys(catalogue);
   const keys = constraints.filter(({ inherited, references }) => references && !inherited) as Reference[];
@@ -104,16 +135,22 @@ export async function fill(
   for (const step of steps) {
     if (isShared(step.table) && !needed.has(step.table.id)) continue;
     if (isShared(step.table) && (await borrow(step.table, true))) continue;
-    const reason = await fillTable(step);
+    if (step.ahead.length > 0) filled.circles.push(step.table.id);
+    const reason = excluded.get(step.table.id) ?? (await fillTable(step));
     if (reason === undefined) continue;
     if (!silent && (await borrow(step.table, false))) {
-      filled.notes.push(`${nameOf(step.table)}: rows that were there are used, since none could be made (${reason})`);
+      filled.notes.push(
+        `${nameOf(step.table)}: rows that were there are used, since none could be made (${reason})`,
+      );
     } else filled.unfilled.set(step.table.id, reason);
   }
   for (const step of steps) for (const key of step.late) await fillLate(step.table, key);
   await fillPartitions(session, rules, filled, silent);
   for (const table of catalogue.tables.filter(({ kind }) => kind === 'foreign')) {
-    filled.unfilled.set(table.id, 'a foreign table: its rows are on another server, and nothing is written there');
+    filled.unfilled.set(
+      table.id,
+      'a foreign table: its rows are on another server, and nothing is written there',
+    );
   }
   return filled;
 
@@ -128,7 +165,7 @@ export async function fill(
     }
     if (!isShared(table)) {
       for (const side of spares) {
-        const row = await make(table, side, false, ahead, late);
+        const row = await make(table, side, false, ahead, late, made[side]);
         if (typeof row === 'string') spareReason = row;
         else spare[side] = row;
       }
@@ -137,28 +174,40 @@ export async function fill(
     return undefined;
   }
 
-  async function make(table: Table, side: Side, keep: boolean, ahead: Reference[], late: Reference[]) {
+  async function make(
+    table: Table,
+    side: Side,
+    keep: boolean,
+    ahead: Reference[],
+    late: Reference[],
+    first?: Row,
+  ): Promise<Row | string> {
     const fixed: Record<string, string | null> = {};
     const loose = new Set<string>();
     for (const key of keys.filter((one) => one.table === table.id && !late.includes(one))) {
       const target = key.references.table;
       const free = freeColumns(table, key);
-      if (target === table.id && free.length === 0) {
+      if (target === table.id && free.length === 0 && !first) {
         // A row that must refer to one of its own table refers to itself.
         key.references.columns.forEach((name, index) => {
-          const own = (pinned(table.id)[side][name] ??= valueFor(table, name));
+          const own = pin(table, side, name);
           fixed[name] ??= own;
           fixed[key.columns[index]!] ??= own;
         });
         continue;
       }
-      const row = target === table.id ? undefined : (filled.pairs.get(target)?.[side] ?? (await elsewhere(key)));
+      const row =
+        target === table.id
+          ? free.length === 0
+            ? first
+            : undefined
+          : (filled.pairs.get(target)?.[side] ?? (await elsewhere(key)));
       for (const name of free) loose.add(name);
       key.columns.forEach((name, index) => {
         const other = key.references.columns[index]!;
         if (row) fixed[name] ??= row.values[other] ?? null;
         else if (ahead.includes(key)) {
-          fixed[name] ??= pinned(target)[side][other] ??= valueFor(tables.get(target)!, other);
+          fixed[name] ??= pin(tables.get(target)!, side, other);
         } else if (free.includes(name)) fixed[name] ??= null;
       });
       if (!row && !ahead.includes(key) && free.length === 0) {
@@ -180,9 +229,18 @@ export async function fill(
   }
 
   function deferral(table: Table): string[] {
-    return steps.some(({ table: one, ahead }) => ahead.some((key) => one === table || key.references.table === table.id))
+    return steps.some(({ table: one, ahead }) =>
+      ahead.some((key) => one === table || key.references.table === table.id),
+    )
       ? ['set constraints all deferred']
       : [];
+  }
+
+  /** A value that the row will have when it is made. */
+  function pin(table: Table, side: Side, name: string): string {
+    const known = pinned(table.id)[side];
+    known[name] ??= valueFor(table, name);
+    return known[name];
   }
 
   function valueFor(table: Table, name: string): string {

@@ -10,9 +10,7 @@ const incomparable =
 export function keyOf(catalogue: Catalogue, row: Row, table: Table, alias: string): string {
   const columns = keyColumns(catalogue, row, table);
   if (columns.length === 0) return `${alias}.tableoid = ${literal(row.place)}`;
-  return columns
-    .map((name) => `${alias}.${ident(name)} = ${literal(row.values[name]!)}`)
-    .join(' and ');
+  return columns.map((name) => `${alias}.${ident(name)} = ${literal(row.values[name]!)}`).join(' and ');
 }
 
 /** The columns of that condition; none when nothing in the row can be compared. */

@@ -16,7 +16,9 @@ export async function fillPartitions(
     const parent = table.parents.map((id) => byId.get(id)).find((one) => one?.kind === 'partitioned');
     return parent ? rootOf(parent) : table;
   };
-  const held = new Set([...filled.pairs.values()].flatMap(({ a, b }) => (a.place === b.place ? [a.place] : [])));
+  const held = new Set(
+    [...filled.pairs.values()].flatMap(({ a, b }) => (a.place === b.place ? [a.place] : [])),
+  );
   for (const table of tables.filter(({ kind, id }) => kind === 'partition' && !held.has(id))) {
     const root = rootOf(table);
     const pair = filled.pairs.get(root.id);

@@ -54,7 +54,9 @@ async function solve(session: Session, rules: Rules, wanted: Wanted, lean: boole
   for (let count = 0; count < tries; count += 1) {
     const outcome = await insert(session, wanted, plan.values());
     if (!outcome.error) {
-      const row = outcome.results.at(-1 - (wanted.after ?? []).length)?.rows[0] as Record<string, string | null> | undefined;
+      const row = outcome.results.at(-1 - (wanted.after ?? []).length)?.rows[0] as
+        | Record<string, string | null>
+        | undefined;
       if (!row) return 'a trigger or a rule took the row away';
       return rowOf(wanted.table, wanted.tenant, row);
     }

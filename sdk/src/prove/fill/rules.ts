@@ -57,7 +57,8 @@ export async function readRules(session: Session, catalogue: Catalogue): Promise
     },
     conditions(table, column) {
       const checks = constraints.filter(
-        ({ kind, table: of, columns }) => kind === 'check' && of === table.id && columns.includes(column.name),
+        ({ kind, table: of, columns }) =>
+          kind === 'check' && of === table.id && columns.includes(column.name),
       );
       const bounds = parts.filter(
         ({ parent, columns }) => parent === table.id && columns.includes(column.name),
@@ -84,5 +85,8 @@ export function mentioned(table: Table, text: string): string[] {
 
 function mentions(text: string, name: string): boolean {
   const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`(?<![\\w$])${escaped}(?![\\w$])`).test(text) || text.includes(`"${name.replaceAll('"', '""')}"`);
+  return (
+    new RegExp(`(?<![\\w$])${escaped}(?![\\w$])`).test(text) ||
+    text.includes(`"${name.replaceAll('"', '""')}"`)
+  );
 }

@@ -43,8 +43,7 @@ function ofType(
   name: string,
 ): string[] {
   if (!type) return ['', '0', '{}'];
-  const inner = (id: string, more = hints) =>
-    ofType(types.get(id), types.get(id)?.name ?? '', types, more, name);
+  const inner = (id: string, more = hints, as = '') => ofType(types.get(id), as, types, more, name);
   switch (type.kind) {
     case 'enum':
       return type.labels;
@@ -56,23 +55,35 @@ function ofType(
         lengths: [...hints.lengths, ...own.lengths],
         bounds: [...hints.bounds, ...own.bounds],
       };
-      return [...own.patterns, ...ofType(types.get(type.of), type.modified, types, both, name), ...own.values];
+      return [
+        ...own.patterns,
+        ...ofType(types.get(type.of), type.modified, types, both, name),
+        ...own.values,
+      ];
     }
     case 'array': {
-      const elements = [...hints.patterns, ...inner(type.of, { ...hints, lengths: [] }), ...hints.values];
+      const elements = [
+        ...hints.patterns,
+        ...inner(type.of, { ...hints, lengths: [] }, modified.replace('[]', '')),
+        ...hints.values,
+      ];
       const counts = [...new Set([1, ...hints.lengths.filter((count) => count > 0 && count < 50), 2])];
       const delimiter = types.get(type.of)?.name === 'box' ? ';' : ',';
       return [
-        ...elements.slice(0, 12).flatMap((element) =>
-          (element === elements[0] ? counts : [1]).map(
-            (count) => `{${Array.from({ length: count }, () => inArray(element)).join(delimiter)}}`,
+        ...elements
+          .slice(0, 12)
+          .flatMap((element) =>
+            (element === elements[0] ? counts : [1]).map(
+              (count) => `{${Array.from({ length: count }, () => inArray(element)).join(delimiter)}}`,
+            ),
           ),
-        ),
         '{}',
       ];
     }
     case 'composite':
-      return [`(${type.attributes.map((id) => inRow(inner(id, none)[0] ?? '')).join(',')})`];
+      return [
+        `(${type.attributes.map((id, index) => inRow(inner(id, none, type.attributeTypes[index])[0] ?? '')).join(',')})`,
+      ];
     case 'range': {
       const [low] = inner(type.of);
       const above = low !== undefined && ofType(types.get(type.of), '', types, none, 'above')[0];
@@ -198,7 +209,12 @@ function ofBase(type: string, modified: string, hints: Hints, name: string): str
       return [`[${Array.from({ length: size ?? 3 }, () => randomInt(100)).join(',')}]`];
     case 'geometry':
     case 'geography':
-      return ['POINT(1 1)', 'POLYGON((0 0, 1 0, 1 1, 0 0))', 'LINESTRING(0 0, 1 1)', 'MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)))'];
+      return [
+        'POINT(1 1)',
+        'POLYGON((0 0, 1 0, 1 1, 0 0))',
+        'LINESTRING(0 0, 1 1)',
+        'MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)))',
+      ];
     default:
       return ['', '0', word(8), '{}', '1'];
   }
@@ -215,12 +231,18 @@ function numbers({ bounds, values, lengths }: Hints, below: number, scale: numbe
   const [least, most] = [low.length > 0 ? Math.max(...low) : 0, Math.min(...high, below)];
   const between =
     limits.length > 0 && most - least >= 2
-      ? [String(Math.floor(least) + 1 + randomInt(Math.min(Math.max(1, Math.floor(most - least) - 1), 2 ** 40)))]
+      ? [
+          String(
+            Math.floor(least) + 1 + randomInt(Math.min(Math.max(1, Math.floor(most - least) - 1), 2 ** 40)),
+          ),
+        ]
       : [];
   return [
     ...between,
     own,
-    ...limits.flatMap(({ value }) => [0, 1, -1, ...(scale > 0 ? [0.5, -0.5] : [])].map((step) => String(Number(value) + step))),
+    ...limits.flatMap(({ value }) =>
+      [0, 1, -1, ...(scale > 0 ? [0.5, -0.5] : [])].map((step) => String(Number(value) + step)),
+    ),
     ...values.filter((value) => /^-?[\d.]+$/.test(value)),
     ...lengths.map(String),
     '1',
@@ -238,7 +260,9 @@ function texts({ lengths, values }: Hints, size: number | undefined, name: strin
   return [
     ...(named && (size === undefined || named.length <= size) && lengths.length === 0 ? [named] : []),
     word(limit),
-    ...lengths.filter((length) => length > 0 && length < 5_000).map((length) => fit(word(2).repeat(length).slice(0, length))),
+    ...lengths
+      .filter((length) => length > 0 && length < 5_000)
+      .map((length) => fit(word(2).repeat(length).slice(0, length))),
     ...(named ? [named] : []),
     ...values.filter((value) => value !== ''),
     word(limit).toUpperCase(),
