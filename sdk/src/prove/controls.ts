@@ -34,8 +34,8 @@ export async function control(trial: Trial): Promise<void> {
   }
 }
 
-async function sees({ session }: Trial, { table, a, b }: Subject): Promise<true | string> {
-  for (const row of [a, b]) {
+async function sees({ session }: Trial, { table, there }: Subject): Promise<true | string> {
+  for (const row of there) {
     const outcome = await session.attempt([
       ...session.become,
       ...session.as(row.tenant),
@@ -69,6 +69,7 @@ async function remake({ session, rules }: Trial, subject: Subject): Promise<bool
   const [a, b] = [await make('a', true), await make('b', true)];
   const made = typeof a !== 'string' && typeof b !== 'string';
   if (made) {
+    subject.there = [a, b];
     for (const [side, row] of [['a', a] as const, ['b', b] as const]) {
       pair[side] = row;
       subject[side] = row;
@@ -80,7 +81,7 @@ async function remake({ session, rules }: Trial, subject: Subject): Promise<bool
   return made;
 }
 
-async function write(trial: Trial, { name, table, b, pair }: Subject): Promise<void> {
+async function write(trial: Trial, { name, table, b, there, pair }: Subject): Promise<void> {
   const { session, schema } = trial;
   const enter = [...session.become, ...session.as(b.tenant)];
   const column = mutable(table);
@@ -93,7 +94,7 @@ async function write(trial: Trial, { name, table, b, pair }: Subject): Promise<v
     ],
     [
       'update',
-      column && schema.may(table.id, 'update')
+      column && there.includes(b) && schema.may(table.id, 'update')
         ? `update ${relation(table)} t set ${ident(column)} = t.${ident(column)} where ${keyOf(session.catalogue, b, table, 't')}`
         : undefined,
     ],

@@ -66,7 +66,7 @@ export function notProved(object: string, reason: string): Finding {
 /** What lets rows of a table be reached by its own name. `writing`: they could be written, and not read. */
 export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 'no tenant'): Breach {
   const { role } = schema.catalogue;
-  const name = nameOf(table);
+  const name = nameOf(table.tenantColumn ? table : rootOf(schema, table));
   const runtime = `role ${quoted(role.name)}`;
   const mend = isolation(schema, { ...table, tenantColumn: table.tenantColumn ?? 'tenant_id' });
   const on = `alter table ${name} enable row level security;\nalter table ${name} force row level security;`;
@@ -79,7 +79,7 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
   }
   const breach = (rules: string[], fix: string): Breach => ({ rules, object: name, fix });
   if (!table.rls) {
-    if (table.kind === 'partition') return breach(['P-02/open-partition'], on);
+    if (table.kind === 'partition' && table.tenantColumn) return breach(['P-02/open-partition'], on);
     if (!table.tenantColumn) {
       return breach(
         ['P-22/undecided-table'],
@@ -98,4 +98,9 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
   }
   const policies = ['P-21/open-policy', 'P-11/open-check', 'P-11/no-check', 'P-22/undecided-table'];
   return breach(kind === 'write' ? ['P-11/open-check', ...policies] : policies, decide);
+}
+
+function rootOf(schema: Schema, table: Table): Table {
+  const parent = table.parents.map((id) => schema.table(id)).find((one) => one?.kind === 'partitioned');
+  return parent ? rootOf(schema, parent) : table;
 }

@@ -22,36 +22,36 @@ export function reportHtml(report: Report): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Proof of isolation: ${escape(report.database)}, ${escape(report.startedAt.slice(0, 10))}</title>
+<title>Proof of isolation: ${escaped(report.database)}, ${escaped(report.startedAt.slice(0, 10))}</title>
 <style>${style}</style>
 </head>
 <body>
 <main>
 <h1>Proof of isolation</h1>
-<p class="verdict ${through + open > 0 ? 'bad' : 'good'}">${escape(verdict(through, open))}</p>
-<dl>${facts.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(value)}</dd></div>`).join('')}</dl>
+<p class="verdict ${through + open > 0 ? 'bad' : 'good'}">${escaped(verdict(through, open))}</p>
+<dl>${facts.map(([name, value]) => `<div><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd></div>`).join('')}</dl>
 ${section(
   'What got through, and what is not proved',
   findings.map(
     ({ rule, object, risk, fix }) =>
-      `<article><h3><code>${escape(object)}</code></h3><p class="rule">${escape(rule)}</p><p>${escape(risk)}</p><pre tabindex="0" aria-label="How to mend it">${escape(fix)}</pre></article>`,
+      `<article><h3><code>${escaped(object)}</code></h3><p class="rule">${escaped(rule)}</p><p>${escaped(risk)}</p><pre tabindex="0" aria-label="How to mend it">${escaped(fix)}</pre></article>`,
   ),
 )}
-${section('Where no row could be made', unfilled.length > 0 ? [`<ul>${unfilled.map(({ table, reason }) => `<li><code>${escape(table)}</code>: ${escape(reason)}</li>`).join('')}</ul>`] : [])}
+${section('Where no row could be made', unfilled.length > 0 ? [`<ul>${unfilled.map(({ table, reason }) => `<li><code>${escaped(table)}</code>: ${escaped(reason)}</li>`).join('')}</ul>`] : [])}
 <h2>What was tried</h2>
-<p>Each attempt was made as the role <code>${escape(report.role)}</code>, in a transaction that was rolled back. Two tenants had a row in each table; one, and none, reached for the other’s.</p>
+<p>Each attempt was made as the role <code>${escaped(report.role)}</code>, in a transaction that was rolled back. Two tenants had a row in each table; one, and none, reached for the other’s.</p>
 ${byTable(attempts)
   .map(
     ([table, list]) =>
-      `<details${list.some(({ outcome }) => outcome === 'got through') ? ' open' : ''}><summary><code>${escape(table)}</code> <span>${escape(short(list))}</span></summary><div class="wide" tabindex="0" role="region" aria-label="${escape(table)}"><table><thead><tr><th scope="col">Who</th><th scope="col">What</th><th scope="col">Outcome</th><th scope="col">Detail</th></tr></thead><tbody>${list
+      `<details${list.some(({ outcome }) => outcome === 'got through') ? ' open' : ''}><summary><code>${escaped(table)}</code> <span>${escaped(short(list))}</span></summary><div class="wide" tabindex="0" role="region" aria-label="${escaped(table)}"><table><thead><tr><th scope="col">Who</th><th scope="col">What</th><th scope="col">Outcome</th><th scope="col">Detail</th></tr></thead><tbody>${list
         .map(
           ({ as, what, outcome, detail }) =>
-            `<tr><td>${escape(as)}</td><td>${escape(what)}</td><td class="${outcome === 'got through' ? 'bad' : ''}">${escape(outcome)}</td><td>${escape(detail)}</td></tr>`,
+            `<tr><td>${escaped(as)}</td><td>${escaped(what)}</td><td class="${outcome === 'got through' ? 'bad' : ''}">${escaped(outcome)}</td><td>${escaped(detail)}</td></tr>`,
         )
         .join('')}</tbody></table></div></details>`,
   )
   .join('\n')}
-${section('Notes', [`<ul>${notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>`])}
+${section('Notes', [`<ul>${notes.map((note) => `<li>${escaped(note)}</li>`).join('')}</ul>`])}
 </main>
 </body>
 </html>
@@ -59,7 +59,7 @@ ${section('Notes', [`<ul>${notes.map((note) => `<li>${escape(note)}</li>`).join(
 }
 
 function section(title: string, parts: string[]): string {
-  return parts.length === 0 ? '' : `<section><h2>${escape(title)}</h2>${parts.join('\n')}</section>`;
+  return parts.length === 0 ? '' : `<section><h2>${escaped(title)}</h2>${parts.join('\n')}</section>`;
 }
 
 function byTable(attempts: Attempt[]): [string, Attempt[]][] {
@@ -73,7 +73,7 @@ function short(list: Attempt[]): string {
   return `${list.length} attempts, ${through === 0 ? 'nothing got through' : `${through} got through`}`;
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   const entities: Record<string, string> = {
     '&': '&amp;',
     '<': '&lt;',

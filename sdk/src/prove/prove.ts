@@ -38,7 +38,7 @@ export async function prove(
   const { session, close } = await openSession(client, catalogue, options);
   try {
     const schema = makeSchema(catalogue, options);
-    const rules = await readRules(session, catalogue);
+    const rules = await session.transaction(() => readRules(session, catalogue));
     const tenants = makeTenants(catalogue, options, rules);
     const fresh = await onFreshConnection(session, schema, rules, tenants);
     await session.run(

@@ -3,6 +3,7 @@ import { nameOf } from '../lint/names.ts';
 import type { Schema } from '../lint/schema.ts';
 import type { Subject } from './attempts/trial.ts';
 import type { Filled, Pair } from './fill/fill.ts';
+import type { Row } from './fill/row.ts';
 
 /** Every name by which the rows are reached: of their table, of the partition they are in, and of the parents. */
 export function subjectsOf(schema: Schema, filled: Filled): Subject[] {
@@ -13,15 +14,21 @@ export function subjectsOf(schema: Schema, filled: Filled): Subject[] {
     if (own) return [subject(table, own), ...children(catalogue, filled, table)];
     const inside = partsOf(catalogue, table.id);
     const pair = [...filled.pairs.values()].find(({ a, b }) => inside.has(a.place) && inside.has(b.place));
-    if (pair) return [subject(table, pair)];
+    const fits = (row: Row | undefined) => (row && inside.has(row.place) ? row : undefined);
+    const within = (one: Pair): Pair => ({
+      ...one,
+      spare: { a: fits(one.spare.a), b: fits(one.spare.b) },
+      spareReason: 'it belongs into another partition',
+    });
+    if (pair) return [subject(table, within(pair))];
     // A row of each of two tenants may be in partitions of their own.
     const half = [...filled.pairs.values()].find(({ a }) => inside.has(a.place));
-    return half ? [subject(table, half)] : [];
+    return half ? [{ ...subject(table, within(half)), there: [half.a] }] : [];
   });
 }
 
 function subject(table: Table, pair: Pair): Subject {
-  return { name: nameOf(table), table, a: pair.a, b: pair.b, pair };
+  return { name: nameOf(table), table, a: pair.a, b: pair.b, there: [pair.a, pair.b], pair };
 }
 
 /** Rows of tables that inherit from this one are seen by its name, and by its policies alone. */

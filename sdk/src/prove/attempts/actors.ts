@@ -26,7 +26,13 @@ export function actors(session: Session, { a, b }: Subject): Actor[] {
     { as: 'no tenant (connection reused)', enter: [...become, ...unset], tenant: false },
     {
       as: 'no tenant (after a rollback)',
-      enter: [...become, 'savepoint theirs', ...session.as(a.tenant), 'rollback to savepoint theirs'],
+      enter: [
+        ...become,
+        ...unset,
+        'savepoint theirs',
+        ...session.as(a.tenant),
+        'rollback to savepoint theirs',
+      ],
       tenant: false,
     },
   ];

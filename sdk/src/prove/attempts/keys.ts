@@ -3,6 +3,7 @@ import { list, nameOf, quoted } from '../../lint/names.ts';
 import { keyOf } from '../fill/key.ts';
 import { insertInto } from '../fill/row.ts';
 import { mentioned } from '../fill/rules.ts';
+import type { Refusal } from '../session.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { anotherTenant } from './actors.ts';
 import { given, mutable } from './rows.ts';
@@ -21,6 +22,8 @@ interface Key {
 export async function tryKeys(trial: Trial): Promise<void> {
   for (const subject of trial.subjects) {
     if (subject.table.kind === 'partition' || subject.pair.borrowed) continue;
+    // Where everybody sees all rows a duplicate tells nothing new.
+    if (!trial.schema.isGuarded(subject.table.id)) continue;
     for (const key of keysOf(trial, subject.table)) await tryKey(trial, subject, key);
   }
 }
@@ -49,6 +52,17 @@ function keysOf({ session: { catalogue } }: Trial, table: Table): Key[] {
   return [...constraints, ...indexes];
 }
 
+function keyNamed({ session: { catalogue }, schema }: Trial, name: string | undefined): string | undefined {
+  const key = catalogue.constraints.find(
+    (one) => one.name === name && /primary|unique|exclusion/.test(one.kind),
+  );
+  const table = key && schema.table(key.table);
+  if (table) return `constraint ${quoted(key.name)} on ${nameOf(table)}`;
+  const index = catalogue.indexes.find((one) => one.name === name);
+  const of = index && schema.table(index.table);
+  return of && `index ${nameOf({ schema: of.schema, name: index.name })}`;
+}
+
 async function tryKey(trial: Trial, subject: Subject, key: Key): Promise<void> {
   const { session } = trial;
   const { table, name, a, b, pair } = subject;
@@ -65,8 +79,13 @@ async function tryKey(trial: Trial, subject: Subject, key: Key): Promise<void> {
       : 'Put the tenant into the key.',
   };
   const told = (detail: string): Verdict => ({ through: true, detail });
-  const duplicate = ({ code, message }: { code: string; message: string }) =>
-    code === '23505' || code === '23P01' ? told(`the error tells of the row: ${message}`) : undefined;
+  const duplicate = ({ code, message, constraint }: Refusal): Verdict | undefined => {
+    if (code !== '23505' && code !== '23P01') return undefined;
+    // A trigger may have written what it found into a table with a key of its own.
+    const other = constraint !== key.name ? keyNamed(trial, constraint) : undefined;
+    const verdict = told(`the error tells of the row: ${message}`);
+    return other ? { ...verdict, breach: { ...breach, object: other } } : verdict;
+  };
   const what = `take the other’s value (${key.name})`;
 
   if (!pair.spare.b) {
@@ -99,11 +118,14 @@ async function tryKey(trial: Trial, subject: Subject, key: Key): Promise<void> {
   });
   // Without an own insert that works, one that adds nothing tells nothing.
   if (!trial.insertable.has(table.id)) return;
+  // Without a name any key would do, and this one would be blamed.
+  if (!key.constraint && table.tenantColumn && key.columns.includes(table.tenantColumn)) return;
+  const arbiter = key.constraint ? `on constraint ${ident(key.name)}` : '';
   await trial.try({
     table: name,
     what: `${what}, on conflict do nothing`,
     as: anotherTenant,
-    statements: [...enter, `${insert} on conflict do nothing`],
+    statements: [...enter, `${insert} on conflict ${arbiter} do nothing`],
     judge: ({ rowCount }) =>
       rowCount === 0
         ? told('no row was added, which tells of the row')
@@ -119,7 +141,7 @@ async function tryKey(trial: Trial, subject: Subject, key: Key): Promise<void> {
     as: anotherTenant,
     statements: [
       ...enter,
-      `${insert} on conflict on constraint ${ident(key.name)} do update set ${ident(column)} = excluded.${ident(column)}`,
+      `${insert} on conflict ${arbiter} do update set ${ident(column)} = excluded.${ident(column)}`,
     ],
     judge: () => ({ through: false, detail: 'no conflict told' }),
     // Only a row that is there makes PostgreSQL ask whether it may be updated.

@@ -15,6 +15,8 @@ export interface Subject {
   /** Rows of the two tenants that are seen by this name. */
   a: Row;
   b: Row;
+  /** Those of the two that are there: a partition may have one. */
+  there: Row[];
   pair: Pair;
 }
 
@@ -22,6 +24,8 @@ export interface Subject {
 export interface Verdict {
   through: boolean;
   detail: string;
+  /** What let it through, when that is another thing than was tried. */
+  breach?: Breach;
 }
 
 export interface Trying {
@@ -82,21 +86,24 @@ export function makeTrial(base: Pick<Trial, 'session' | 'schema' | 'rules' | 'fi
         ? base.session.attempt(statements)
         : base.session.attemptCopy(statements, lines));
       const whats = [what].flat();
-      const write = (name: string, outcome: Attempt['outcome'], detail: string) =>
-        trial.record({ table, what: name, as, outcome, detail }, breach);
+      const write = (
+        name: string,
+        outcome: Attempt['outcome'],
+        { detail, breach: other }: Omit<Verdict, 'through'>,
+      ) => trial.record({ table, what: name, as, outcome, detail }, other ?? breach);
       if (outcome.error) {
         const { code, message } = outcome.error;
         const verdict = told?.(outcome.error, outcome.notices);
         if (!verdict && unsaid.test(code)) trial.unproved.set(table, `${whats[0]}: ${message}`);
         for (const name of whats) {
-          write(name, verdict?.through ? 'got through' : 'refused', verdict?.detail ?? message);
+          write(name, verdict?.through ? 'got through' : 'refused', verdict ?? { detail: message });
         }
         return outcome;
       }
       const verdicts = [judge(outcome.results.at(-1 - answer)!, outcome)].flat();
       whats.forEach((name, index) => {
-        const { through, detail } = verdicts[index] ?? verdicts[0]!;
-        write(name, through ? 'got through' : 'nothing', detail);
+        const verdict = verdicts[index] ?? verdicts[0]!;
+        write(name, verdict.through ? 'got through' : 'nothing', verdict);
       });
       return outcome;
     },

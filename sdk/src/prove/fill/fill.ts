@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import type { Catalogue, Table } from '../../catalogue/catalogue.ts';
+import type { Catalogue, Constraint, Table } from '../../catalogue/catalogue.ts';
 import { nameOf } from '../../lint/names.ts';
 import type { SchemaOptions } from '../../options.ts';
 import type { Session, Tenant } from '../session.ts';
@@ -31,6 +31,8 @@ export interface Filled {
   unfilled: Map<string, string>;
   /** Tables in which somebody else's rows are used. */
   notes: string[];
+  /** Tables whose keys were checked last. */
+  circles: string[];
 }
 
 export interface FillOptions {
@@ -79,16 +81,37 @@ export async function fill(
   session: Session,
   rules: Rules,
   tenants: Record<Side, Tenant>,
+  options: FillOptions,
+): Promise<Filled> {
+  await session.run('savepoint filling');
+  const filled = await fillAll(session, rules, tenants, options, new Map());
+  const outcome = await session.keep(['set constraints all immediate']);
+  if (!outcome.error) return filled;
+  // A circle of keys did not close: without it there is nothing to be checked later.
+  await session.run('rollback to savepoint filling');
+  return fillAll(
+    session,
+    rules,
+    tenants,
+    options,
+    new Map(filled.circles.map((id) => [id, outcome.error.message])),
+  );
+}
+
+async function fillAll(
+  session: Session,
+  rules: Rules,
+  tenants: Record<Side, Tenant>,
   { spares, silent }: FillOptions,
+  excluded: Map<string, string>,
 ): Promise<Filled> {
   const { catalogue, options } = session;
   const isShared = (table: Table) => `${table.schema}.${table.name}` in options.shared;
   const tables = new Map(catalogue.tables.map((table) => [table.id, table]));
-  const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [] };
+  const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [], circles: [] };
   const fillable = catalogue.tables.filter(({ kind }) => kind === 'table' || kind === 'partitioned');
-  const keys = catalogue.constraints.filter(
-    ({ inherited, references }) => references && !inherited,
-  ) as Reference[];
+  const constraints = withPartitionKeys(catalogue);
+  const keys = constraints.filter(({ inherited, references }) => references && !inherited) as Reference[];
   const pins = new Map<string, Record<Side, Record<string, string | null>>>();
   const pinned = (table: string) => {
     const found = pins.get(table) ?? { a: {}, b: {} };
@@ -107,12 +130,13 @@ export async function fill(
     }
   }
 
-  const steps = fillOrder(fillable, catalogue.constraints);
+  const steps = fillOrder(fillable, constraints);
   const needed = new Set(keys.map(({ references }) => references.table));
   for (const step of steps) {
     if (isShared(step.table) && !needed.has(step.table.id)) continue;
     if (isShared(step.table) && (await borrow(step.table, true))) continue;
-    const reason = await fillTable(step);
+    if (step.ahead.length > 0) filled.circles.push(step.table.id);
+    const reason = excluded.get(step.table.id) ?? (await fillTable(step));
     if (reason === undefined) continue;
     if (!silent && (await borrow(step.table, false))) {
       filled.notes.push(
@@ -141,7 +165,7 @@ export async function fill(
     }
     if (!isShared(table)) {
       for (const side of spares) {
-        const row = await make(table, side, false, ahead, late);
+        const row = await make(table, side, false, ahead, late, made[side]);
         if (typeof row === 'string') spareReason = row;
         else spare[side] = row;
       }
@@ -150,29 +174,40 @@ export async function fill(
     return undefined;
   }
 
-  async function make(table: Table, side: Side, keep: boolean, ahead: Reference[], late: Reference[]) {
+  async function make(
+    table: Table,
+    side: Side,
+    keep: boolean,
+    ahead: Reference[],
+    late: Reference[],
+    first?: Row,
+  ): Promise<Row | string> {
     const fixed: Record<string, string | null> = {};
     const loose = new Set<string>();
     for (const key of keys.filter((one) => one.table === table.id && !late.includes(one))) {
       const target = key.references.table;
       const free = freeColumns(table, key);
-      if (target === table.id && free.length === 0) {
+      if (target === table.id && free.length === 0 && !first) {
         // A row that must refer to one of its own table refers to itself.
         key.references.columns.forEach((name, index) => {
-          const own = (pinned(table.id)[side][name] ??= valueFor(table, name));
+          const own = pin(table, side, name);
           fixed[name] ??= own;
           fixed[key.columns[index]!] ??= own;
         });
         continue;
       }
       const row =
-        target === table.id ? undefined : (filled.pairs.get(target)?.[side] ?? (await elsewhere(key)));
+        target === table.id
+          ? free.length === 0
+            ? first
+            : undefined
+          : (filled.pairs.get(target)?.[side] ?? (await elsewhere(key)));
       for (const name of free) loose.add(name);
       key.columns.forEach((name, index) => {
         const other = key.references.columns[index]!;
         if (row) fixed[name] ??= row.values[other] ?? null;
         else if (ahead.includes(key)) {
-          fixed[name] ??= pinned(target)[side][other] ??= valueFor(tables.get(target)!, other);
+          fixed[name] ??= pin(tables.get(target)!, side, other);
         } else if (free.includes(name)) fixed[name] ??= null;
       });
       if (!row && !ahead.includes(key) && free.length === 0) {
@@ -199,6 +234,13 @@ export async function fill(
     )
       ? ['set constraints all deferred']
       : [];
+  }
+
+  /** A value that the row will have when it is made. */
+  function pin(table: Table, side: Side, name: string): string {
+    const known = pinned(table.id)[side];
+    known[name] ??= valueFor(table, name);
+    return known[name];
   }
 
   function valueFor(table: Table, name: string): string {
@@ -264,4 +306,15 @@ export async function fill(
       if (!outcome.error) for (const [name, value] of set) pair[side].values[name] = value;
     }
   }
+}
+
+/** A key that only a partition has binds the rows that its parent is given all the same. */
+function withPartitionKeys({ tables, constraints }: Catalogue): Constraint[] {
+  const byId = new Map(tables.map((table) => [table.id, table]));
+  const root = (id: string): string => {
+    const table = byId.get(id);
+    const parent = table?.parents.find((one) => byId.get(one)?.kind === 'partitioned');
+    return parent ? root(parent) : id;
+  };
+  return constraints.map((one) => (one.kind === 'foreign' ? { ...one, table: root(one.table) } : one));
 }

@@ -60,7 +60,8 @@ async function solve(session: Session, rules: Rules, wanted: Wanted, lean: boole
       if (!row) return 'a trigger or a rule took the row away';
       return rowOf(wanted.table, wanted.tenant, row);
     }
-    reason = outcome.error.message;
+    // The first refusal says what is the matter; later ones are of what was tried then.
+    reason ||= outcome.error.message;
     if (!plan.change(outcome.error)) break;
   }
   return reason;

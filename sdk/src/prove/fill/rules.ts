@@ -42,7 +42,7 @@ export async function readRules(session: Session, catalogue: Catalogue): Promise
   return {
     types,
     columnsOf(table, name) {
-      const constraint = constraints.find((one) => one.table === table.id && one.name === name);
+      const constraint = constraints.find((one) => one.name === name && roots(one.table).includes(table.id));
       if (constraint && constraint.columns.length > 0) return constraint.columns;
       const index = indexes.find((one) => one.name === name && roots(one.table).includes(table.id));
       const text = index?.definition ?? constraint?.definition;

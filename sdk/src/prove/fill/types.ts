@@ -11,8 +11,9 @@ export interface TypeInfo {
   /** With its length, as a domain has it: `character varying(8)`. */
   modified: string;
   labels: string[];
-  /** Types of a composite type's attributes. */
+  /** Types of a composite type's attributes, and the same with their lengths. */
   attributes: string[];
+  attributeTypes: string[];
   /** Definitions of a domain's checks. */
   checks: string[];
 }
@@ -40,6 +41,11 @@ const query = (ids: string[]) => `
       where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
       order by a.attnum
     ) as attributes,
+    array(
+      select format_type(a.atttypid, a.atttypmod) from pg_attribute a
+      where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+      order by a.attnum
+    ) as "attributeTypes",
     array(
       select pg_get_constraintdef(o.oid) from pg_constraint o where o.contypid = t.oid and o.contype = 'c'
     ) as checks

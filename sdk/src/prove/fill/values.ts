@@ -43,8 +43,7 @@ function ofType(
   name: string,
 ): string[] {
   if (!type) return ['', '0', '{}'];
-  const inner = (id: string, more = hints) =>
-    ofType(types.get(id), types.get(id)?.name ?? '', types, more, name);
+  const inner = (id: string, more = hints, as = '') => ofType(types.get(id), as, types, more, name);
   switch (type.kind) {
     case 'enum':
       return type.labels;
@@ -63,7 +62,11 @@ function ofType(
       ];
     }
     case 'array': {
-      const elements = [...hints.patterns, ...inner(type.of, { ...hints, lengths: [] }), ...hints.values];
+      const elements = [
+        ...hints.patterns,
+        ...inner(type.of, { ...hints, lengths: [] }, modified.replace('[]', '')),
+        ...hints.values,
+      ];
       const counts = [...new Set([1, ...hints.lengths.filter((count) => count > 0 && count < 50), 2])];
       const delimiter = types.get(type.of)?.name === 'box' ? ';' : ',';
       return [
@@ -78,7 +81,9 @@ function ofType(
       ];
     }
     case 'composite':
-      return [`(${type.attributes.map((id) => inRow(inner(id, none)[0] ?? '')).join(',')})`];
+      return [
+        `(${type.attributes.map((id, index) => inRow(inner(id, none, type.attributeTypes[index])[0] ?? '')).join(',')})`,
+      ];
     case 'range': {
       const [low] = inner(type.of);
       const above = low !== undefined && ofType(types.get(type.of), '', types, none, 'above')[0];
@@ -120,12 +125,12 @@ function ofBase(type: string, modified: string, hints: Hints, name: string): str
     case 'numeric': {
       const scale = Number(second ?? 0);
       const whole = size === undefined ? 9 : size - scale;
-      return numbers(hints, 10 ** Math.min(whole, 12), whole < 1 ? Math.min(scale, 9) : 0);
+      return numbers(hints, 10 ** Math.min(whole, 12), size === undefined ? 9 : Math.min(scale, 9));
     }
     case 'float4':
     case 'float8':
     case 'money':
-      return numbers(hints, 1_000_000, 0);
+      return numbers(hints, 1_000_000, 2);
     case 'text':
     case 'varchar':
     case 'bpchar':
@@ -219,7 +224,7 @@ const colons = (count: number) => randomBytes(count).toString('hex').match(/../g
 const bits = (count: number) => Array.from({ length: count }, () => randomInt(2)).join('');
 
 function numbers({ bounds, values, lengths }: Hints, below: number, scale: number): string[] {
-  const own = scale > 0 ? `0.${randomInt(1, 10 ** scale)}` : String(randomInt(1, Math.max(2, below)));
+  const own = below <= 1 ? `0.${randomInt(1, 10 ** scale)}` : String(randomInt(1, Math.max(2, below)));
   const limits = bounds.filter(({ value }) => /^-?[\d.]+$/.test(value));
   const low = limits.filter(({ above }) => above).map(({ value }) => Number(value));
   const high = limits.filter(({ above }) => !above).map(({ value }) => Number(value));
@@ -235,13 +240,15 @@ function numbers({ bounds, values, lengths }: Hints, below: number, scale: numbe
   return [
     ...between,
     own,
-    ...limits.flatMap(({ value }) => [0, 1, -1, 0.5, -0.5].map((step) => String(Number(value) + step))),
+    ...limits.flatMap(({ value }) =>
+      [0, 1, -1, ...(scale > 0 ? [0.5, -0.5] : [])].map((step) => String(Number(value) + step)),
+    ),
     ...values.filter((value) => /^-?[\d.]+$/.test(value)),
     ...lengths.map(String),
     '1',
     '0',
     '-1',
-    '0.5',
+    ...(scale > 0 ? ['0.5'] : []),
     String(randomInt(1, 100)),
   ];
 }
