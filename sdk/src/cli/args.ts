@@ -20,7 +20,7 @@ const own = {
     baseline: { type: 'string' },
     'write-baseline': { type: 'boolean', default: false },
   },
-  prove: { html: { type: 'string' }, report: { type: 'string' } },
+  prove: { baseline: { type: 'string' }, html: { type: 'string' }, report: { type: 'string' } },
   explain: {
     table: { type: 'string' },
     issuer: { type: 'string' },

@@ -31,6 +31,7 @@ as the other one. Run it on a database for tests or a copy. The role of --url mu
 application's, or one that may become it.
 
 Options:${shared}
+  --baseline FILE       leave out the findings that this file accepts
   --html FILE           write the report as a page too
   --report FILE         write the report as JSON too
 

@@ -1,14 +1,15 @@
 import type { Finding } from '../findings.ts';
-import { applyBaseline, type Baseline, parseBaseline, writeBaseline } from '../lint/baseline.ts';
+import { applyBaseline, writeBaseline } from '../lint/baseline.ts';
 import { lint } from '../lint/lint.ts';
 import { toSarif } from '../lint/sarif.ts';
 import { lintText } from '../lint/text.ts';
 import type { LintArgs } from './args.ts';
+import { readBaseline } from './baseline.ts';
 import { readOptions } from './config.ts';
 import { readWhole, withClient } from './connect.ts';
-import { readNamed, writeNamed } from './files.ts';
+import { writeNamed } from './files.ts';
 import { type Context, headline, hints } from './headline.ts';
-import { CannotRun, type Outcome, type Surroundings } from './outcome.ts';
+import type { Outcome, Surroundings } from './outcome.ts';
 import { count, makeStyle, printableFindings } from './style.ts';
 
 /**
@@ -51,16 +52,6 @@ export async function runLint(
 }
 
 const accept = ({ rule, object }: Finding) => ({ rule, object, reason: '' });
-
-function readBaseline(file: string, optional: boolean, directory: string): Baseline | undefined {
-  const text = readNamed(directory, file, { optional });
-  if (text === undefined) return undefined;
-  try {
-    return parseBaseline(text);
-  } catch (error) {
-    throw new CannotRun(`${file}: ${(error as Error).message}`);
-  }
-}
 
 interface LintResult {
   findings: Finding[];

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Finding } from '../../src/findings.ts';
 import { type LoadedSchema, loadSchema, loadSql } from '../schemas/load.ts';
@@ -139,6 +139,32 @@ describe('rls prove', () => {
     for (const finding of findings) expect(Object.keys(finding)).toEqual(['rule', 'object', 'risk', 'fix']);
     expect(readFileSync(folder.file('proof.json'), 'utf8')).toBe(stdout);
     expect(readFileSync(folder.file('proof.html'), 'utf8')).toMatch(/^<!doctype html>/i);
+  });
+
+  test('leaves out what the baseline of the linter accepts, and says so', async () => {
+    using folder = emptyFolder();
+    const prove = (...more: string[]) =>
+      rls(['prove', '--url', pitfalls.superUrl, '--role', pitfalls.roles.runtime, ...more], {
+        directory: folder.path,
+      });
+    const [first, ...others] = findingsOf((await prove('--json')).stdout);
+    const accept = (findings: Finding[]) =>
+      writeFileSync(
+        folder.file('accepted.json'),
+        JSON.stringify({
+          accepted: findings.map(({ rule, object }) => ({ rule, object, reason: 'a test' })),
+        }),
+      );
+    accept([first!]);
+    const some = await prove('--baseline', 'accepted.json', '--json');
+    expect({ exit: some.exit, findings: findingsOf(some.stdout) }).toEqual({ exit: 1, findings: others });
+    accept([first!, ...others]);
+    const all = await prove('--baseline', 'accepted.json');
+    expect(all.exit).toBe(0);
+    expect(all.stdout).toMatch(
+      /\nNote: \d+ findings accepted by accepted\.json: all that got through is theirs\n/,
+    );
+    expect((await prove('--baseline', 'absent.json')).exit).toBe(2);
   });
 
   test('as a role that may not become the runtime role cannot run, and says which grant is wanted', async () => {
