@@ -1,14 +1,10 @@
 import type { Policy, Table } from '../catalogue/catalogue.ts';
+import { altered, byHand, demanding, type Held, sides } from './mend-policy.ts';
 import { nameOf, policyOn, quoted } from './names.ts';
 import type { Rule } from './rule.ts';
 import type { Schema } from './schema.ts';
 import { isolation } from './tables.ts';
-import { type Call, replaced } from './tokens.ts';
-
-interface Held {
-  policy: Policy;
-  table: Table;
-}
+import { replaced } from './tokens.ts';
 
 /** The policies of all tables but those that are shared. */
 function held(schema: Schema): Held[] {
@@ -18,76 +14,7 @@ function held(schema: Schema): Held[] {
   });
 }
 
-const sides = ({ using, check }: Policy): string[] => [using, check].filter((side) => side !== undefined);
-
-/** `alter policy` with both expressions changed. */
-function altered({ policy, table }: Held, change: (sql: string) => string): string | undefined {
-  const parts = [
-    ...(policy.using === undefined ? [] : [`using (${change(policy.using)})`]),
-    ...(policy.check === undefined ? [] : [`with check (${change(policy.check)})`]),
-  ];
-  const same = sides(policy).every((side) => change(side) === side);
-  return same ? undefined : `alter policy ${quoted(policy.name)} on ${nameOf(table)} ${parts.join(' ')};`;
-}
-
-/** Without a tenant it shall raise, so the setting may not be missing, and the empty one is left to the cast. */
-function demanding(schema: Schema, sql: string): string {
-  const { calls } = schema.read(sql);
-  const settings = calls.filter((call) => call.name === 'current_setting' && call.arguments.length === 2);
-  const wrapped = (setting: Call) =>
-    calls.find(
-      ({ name, arguments: parts, start, end }) =>
-        name === 'nullif' &&
-        parts[1]?.[0]?.text === '' &&
-        start < setting.start &&
-        end > setting.end &&
-        parts[0]!.at(0)!.start <= setting.start,
-    ) ?? setting;
-  return replaced(
-    sql,
-    settings.map((setting) => ({
-      start: wrapped(setting).start,
-      end: wrapped(setting).end,
-      text: `current_setting('${setting.arguments[0]![0]!.text}')`,
-    })),
-  );
-}
-
-const byHand =
-  'Let it compare with the tenant once per query and raise without one, as (select tenant.id()) of the SQL kit does.';
-
 export const policyRules: Rule[] = [
-  {
-    id: 'P-03/silent-migration',
-    title: 'Without a tenant the owner sees nothing, silently',
-    why: 'A data migration of the owner changes no row and reports success.',
-    level: 'warning',
-    find: (schema) =>
-      schema.catalogue.tables
-        .filter((table) => table.forced && table.rls && table.kind !== 'partition' && !schema.isShared(table))
-        .filter((table) => !schema.bypasses(table.owner))
-        .flatMap((table) => {
-          const seen = schema
-            .policiesOf(table)
-            .filter(({ permissive, using }) => permissive && using !== undefined);
-          // What follows the rows of another table is as silent as that one.
-          const silent = seen.filter(
-            ({ using }) => schema.tellsApart(using, table) && schema.read(using).bound,
-          );
-          if (silent.length === 0 || silent.length < seen.length) return [];
-          if (schema.policiesOf(table).some(({ using }) => schema.read(using).raises)) return [];
-          const fixes = silent.map((policy) => altered({ policy, table }, (sql) => demanding(schema, sql)));
-          return [
-            {
-              object: nameOf(table),
-              risk: `a migration that runs as its owner ${quoted(table.owner)} without a tenant changes no row and says nothing`,
-              fix: fixes.some((fix) => fix === undefined)
-                ? `${byHand} Or migrate data as a role with BYPASSRLS, and check the number of rows.`
-                : fixes.join('\n'),
-            },
-          ];
-        }),
-  },
   {
     id: 'P-05/empty-setting',
     title: 'An empty setting is not treated as none',
@@ -111,13 +38,16 @@ export const policyRules: Rule[] = [
       held(schema)
         .filter(
           ({ policy }) =>
-            policy.permissive && policy.check === undefined && /^(all|insert|update)$/.test(policy.command),
+            policy.permissive &&
+            policy.using !== undefined &&
+            policy.check === undefined &&
+            /^(all|update)$/.test(policy.command),
         )
         .filter(({ policy, table }) => !schema.isBounded(table, policy.command, 'check'))
         .map(({ policy, table }) => ({
           object: policyOn(policy, table),
           risk: 'what may be written follows from what may be seen: who widens the one lets rows move to other tenants',
-          fix: `alter policy ${quoted(policy.name)} on ${nameOf(table)} with check (${policy.using ?? ownTenant(schema, table)});`,
+          fix: `alter policy ${quoted(policy.name)} on ${nameOf(table)} with check (${policy.using});`,
         })),
   },
   {
@@ -184,6 +114,22 @@ export const policyRules: Rule[] = [
           fix: table.tenantColumn
             ? `create policy tenant_boundary on ${nameOf(table)} as restrictive using (${ownTenant(schema, table)}) with check (${ownTenant(schema, table)});`
             : byHand,
+        })),
+  },
+  {
+    id: 'P-21/policy-grants-nothing',
+    title: 'A policy has no condition',
+    why: 'A permissive policy without one lets nothing through, a restrictive one holds nothing back.',
+    level: 'warning',
+    find: (schema) =>
+      held(schema)
+        .filter(({ policy }) => sides(policy).length === 0)
+        .map(({ policy, table }) => ({
+          object: policyOn(policy, table),
+          risk: policy.permissive
+            ? 'it grants nothing: no row is seen or written by it. It has probably lost its condition, and the next remedy may be one that is too wide'
+            : 'it restricts nothing. It has probably lost its condition, and the other policies decide alone',
+          fix: table.tenantColumn ? conditionFor(schema, { policy, table }) : byHand,
         })),
   },
   {
@@ -266,6 +212,13 @@ export const policyRules: Rule[] = [
 
 const ownTenant = (schema: Schema, table: Table) =>
   `${quoted(table.tenantColumn!)} = ${schema.tenantValue(table)}`;
+
+function conditionFor(schema: Schema, { policy, table }: Held): string {
+  const own = ownTenant(schema, table);
+  const using = policy.command === 'insert' ? '' : ` using (${own})`;
+  const check = /^(all|insert|update)$/.test(policy.command) ? ` with check (${own})` : '';
+  return `alter policy ${quoted(policy.name)} on ${nameOf(table)}${using}${check};`;
+}
 
 /** Whether restrictive policies keep everything that this one allows within the tenant. */
 function isBoundedFor(schema: Schema, policy: Policy, table: Table, side: 'using' | 'check'): boolean {
