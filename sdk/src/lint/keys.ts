@@ -51,7 +51,17 @@ function withTenant({ constraint, from, to }: Reference): string {
 const dropped = (table: Table, { name }: Constraint) =>
   `alter table ${nameOf(table)} drop constraint ${quoted(name)};`;
 
+/** Tenants that are told by columns of different kinds cannot be put on both sides of a key. */
+function differs({ from, to }: Reference): boolean {
+  const type = (table: Table) => table.columns.find(({ name }) => name === table.tenantColumn)?.type;
+  return from.tenantColumn !== to.tenantColumn || type(from) !== type(to);
+}
+
+const undecided = ({ from, to }: Reference) =>
+  `Decide whose the rows are: ${nameOf(from)} says its tenant by ${quoted(from.tenantColumn!)}, ${nameOf(to)} by ${quoted(to.tenantColumn!)}. Give both one column of one type for it, and put that on both sides of the foreign key.`;
+
 function mendReference(schema: Schema, reference: Reference): string {
+  if (differs(reference)) return undecided(reference);
   const { constraint, from, to } = reference;
   const wanted = [to.tenantColumn!, ...constraint.references.columns].sort().join();
   const hasKey = schema
@@ -81,6 +91,8 @@ function mendKey(schema: Schema, table: Table, key: Constraint): string {
   if (foreign.length > 0) {
     return `Give a tenant to ${foreign.map(({ from }) => nameOf(from)).join(', ')}, which refers to this key; then put ${quoted(table.tenantColumn!)} first in the key.`;
   }
+  const different = standing.find(differs);
+  if (different) return undecided(different);
   const tenant = quoted(table.tenantColumn!);
   const definition = key.definition.replace(
     '(',
@@ -107,6 +119,16 @@ function mendIndex(table: Table, index: Index): string {
     ` USING $1 (${quoted(table.tenantColumn!)}, `,
   );
   return `drop index ${nameOf({ schema: table.schema, name: index.name })};\n${definition};`;
+}
+
+/** A random value tells nothing to who does not have it already, and nobody can take it by a guess. */
+function isRandom(table: Table, { columns }: Constraint): boolean {
+  const column = table.columns.find(({ name }) => name === columns[0]);
+  return (
+    columns.length === 1 &&
+    column?.type === 'uuid' &&
+    /^(\w+\.)?(gen_random_uuid|uuid_generate_v4|uuidv4|uuidv7)\(\)$/.test(column.default ?? '')
+  );
 }
 
 const keyRisk =
@@ -156,6 +178,7 @@ export const keyRules: Rule[] = [
               ({ kind, columns, inherited }) =>
                 /primary|unique|exclusion/.test(kind) && !inherited && !columns.includes(table.tenantColumn!),
             )
+            .filter((key) => !isRandom(table, key) && !schema.listsTenants(table, key.columns))
             .map((key) => ({
               object: `constraint ${quoted(key.name)} on ${nameOf(table)}`,
               risk: keyRisk,

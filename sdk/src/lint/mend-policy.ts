@@ -45,6 +45,21 @@ export function demanding(schema: Schema, sql: string): string {
   );
 }
 
+/** A setting that is missing or empty is none: it raises where the type allows that, and is null for a text. */
+export function surviving(schema: Schema, sql: string): string {
+  const strict = demanding(schema, sql);
+  if (!schema.read(strict).emptyTrap) return strict;
+  const settings = schema.read(sql).calls.filter(({ name }) => name === 'current_setting');
+  return replaced(
+    sql,
+    settings.map(({ start, end, arguments: parts }) => ({
+      start,
+      end,
+      text: `nullif(current_setting('${parts[0]![0]!.text}', true), '')`,
+    })),
+  );
+}
+
 /** What to decide where no SQL can be given. */
 export const byHand =
   'Let it compare with the tenant once per query and raise without one, as (select tenant.id()) of the SQL kit does.';

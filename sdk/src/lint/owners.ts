@@ -43,8 +43,14 @@ function mendBlindness(schema: Schema, table: Table): string | undefined {
   const silent = binding.filter(isSilent);
   const seesRows = !permissive.every(isSilent) && silent.every((policy) => policy.permissive);
   if (seesRows) return undefined;
-  const fixes = silent.map((policy) => altered({ policy, table }, (sql) => demanding(schema, sql)));
+  const fixes = silent.map((policy) => altered({ policy, table }, (sql) => raising(schema, sql)));
   return fixes.some((fix) => fix === undefined) ? `${byHand} Or ${asOperator}` : fixes.join('\n');
+}
+
+/** The same, unless it cannot be made to raise: a text takes every value. */
+function raising(schema: Schema, sql: string): string {
+  const strict = demanding(schema, sql);
+  return schema.read(strict).raises ? strict : sql;
 }
 
 export const ownerRules: Rule[] = [

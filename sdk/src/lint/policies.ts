@@ -1,5 +1,5 @@
 import type { Policy, Table } from '../catalogue/catalogue.ts';
-import { altered, byHand, demanding, type Held, sides } from './mend-policy.ts';
+import { altered, byHand, type Held, sides, surviving } from './mend-policy.ts';
 import { nameOf, policyOn, quoted } from './names.ts';
 import type { Rule } from './rule.ts';
 import type { Schema } from './schema.ts';
@@ -26,7 +26,7 @@ export const policyRules: Rule[] = [
         .map(({ policy, table }) => ({
           object: policyOn(policy, table),
           risk: 'on a connection that was used before, the setting is empty and not null: the same query without a tenant then gives an error, or the rows of an empty tenant',
-          fix: altered({ policy, table }, (sql) => demanding(schema, sql)) ?? byHand,
+          fix: altered({ policy, table }, (sql) => surviving(schema, sql)) ?? byHand,
         })),
   },
   {

@@ -9,6 +9,7 @@ import type {
 } from '../catalogue/catalogue.ts';
 import type { SchemaOptions } from '../options.ts';
 import { makeReader, type Reading } from './reading.ts';
+import { alternatives } from './tokens.ts';
 
 /** A catalogue with the questions that the rules ask of it. */
 export interface Schema {
@@ -32,6 +33,10 @@ export interface Schema {
   read(sql: string | undefined, returns?: string): Reading;
   /** Whether it asks for the caller and for something of the row, so that it can tell rows apart. */
   tellsApart(sql: string | undefined, table: Table): boolean;
+  /** Whether it is the key by which other tables name their tenant, so that each row is a tenant. */
+  listsTenants(table: Table, columns: string[]): boolean;
+  /** Whether a policy calls it, itself or by another function. */
+  isPolicyHelper(routine: RoutineInfo): boolean;
   /** Whether a restrictive policy keeps the command within the tenant whatever the others allow. */
   isBounded(table: Table, command: Policy['command'], side: 'using' | 'check'): boolean;
   /** What the tenant column is compared with, once per query, as SQL. */
@@ -92,6 +97,8 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
       return reading;
     },
     tellsApart: (sql, table) => {
+      const branches = alternatives(sql ?? '');
+      if (branches.length > 1) return branches.every((branch) => schema.tellsApart(branch, table));
       const { all, bound } = schema.read(sql);
       const columns = new Set(table.columns.map(({ name }) => name));
       if (!all.some(({ kind, text }) => (kind === 'word' || kind === 'quoted') && columns.has(text))) {
@@ -109,6 +116,20 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
         )
       );
     },
+    listsTenants: (table, columns) =>
+      catalogue.constraints.some(
+        ({ columns: from, references, table: id }) =>
+          references?.table === table.id &&
+          from.length === 1 &&
+          from[0] === tables.get(id)?.tenantColumn &&
+          references.columns.join() === columns.join(),
+      ),
+    isPolicyHelper: ({ schema: home, name }) =>
+      catalogue.policies.some(({ using, check }) =>
+        [using, check].some((side) =>
+          schema.read(side).reached.some((call) => call.name === name && (call.schema ?? home) === home),
+        ),
+      ),
     isBounded: (table, command, side) =>
       schema
         .policiesFor(table)
@@ -124,6 +145,8 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
       if (hasKit && (text || type === 'uuid')) return `(select tenant.id()${text ? '::text' : ''})`;
       const ownClaims =
         catalogue.policies.some(({ using }) => schema.read(using).claims) || options.settings.length === 0;
+      // Without a type that refuses it, the empty text would be a tenant.
+      if (text && !ownClaims) return `(select nullif(current_setting('${options.settings[0]}', true), ''))`;
       return ownClaims
         ? `(select (current_setting('request.jwt.claims')::json ->> '${options.claims[0] ?? 'tenant_id'}')::${type})`
         : `(select current_setting('${options.settings[0]}')::${type})`;

@@ -99,3 +99,29 @@ export function replaced(sql: string, pieces: { start: number; end: number; text
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: piece }) => text.slice(0, start) + piece + text.slice(end), sql);
 }
+
+/** The sides of an OR that the whole expression is; the expression alone when it is none. */
+export function alternatives(sql: string): string[] {
+  const all = tokens(sql);
+  const first = all[0];
+  const last = all.at(-1);
+  if (!first || !last) return [sql];
+  let depth = 0;
+  let closed = 0;
+  const starts = [first.start];
+  const ends: number[] = [];
+  all.forEach(({ kind, text, start, end }, index) => {
+    if (kind === 'symbol' && text === '(') depth++;
+    if (kind === 'symbol' && text === ')' && --depth === 0 && index < all.length - 1) closed++;
+    if (kind === 'word' && text === 'or' && depth === 0) {
+      ends.push(start);
+      starts.push(end);
+    }
+  });
+  if (ends.length > 0) {
+    ends.push(last.end);
+    return starts.flatMap((start, index) => alternatives(sql.slice(start, ends[index])));
+  }
+  const isWrapped = first.text === '(' && last.text === ')' && closed === 0;
+  return isWrapped ? alternatives(sql.slice(first.end, last.start)) : [sql];
+}
