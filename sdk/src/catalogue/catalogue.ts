@@ -15,7 +15,7 @@ export interface Catalogue {
   /** Functions of schemas that are not looked at, the SQL kit's included: policies call them. */
   helpers: RoutineInfo[];
   triggers: { name: string; table: string; function: string; enabled: boolean }[];
-  /** What the runtime role may do, PUBLIC, ownership and memberships included. */
+  /** What the runtime role may do, PUBLIC, ownership and roles that it may become included. */
   grants: Grant[];
   /** `alter role … set`, `alter database … set`. */
   defaults: { role: string; database: string; name: string; value: string }[];

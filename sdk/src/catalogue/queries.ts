@@ -140,37 +140,6 @@ export const views = `
   where c.relkind in ('v', 'm') and n.oid = any ($1::oid[]) and ${own}
   order by n.nspname, c.relname`;
 
-/**
- * Whether one of the roles of $2 has the privilege: the role that is looked at, and all that it may become. Login roles of
- * PostgREST and Supabase inherit nothing and become another at each request.
- */
-const held = (kind: string, what: string) =>
-  `(select bool_or(has_${kind}_privilege(m, ${what})) from unnest($2::oid[]) as m)`;
-
-/** $2: the object ids of `held`. Functions of other schemas come along but those that are not written in SQL. */
-export const functions = `
-  select p.oid::text as id, n.nspname::text as schema, p.proname::text as name,
-    pg_get_function_identity_arguments(p.oid) as arguments,
-    pg_get_userbyid(p.proowner)::text as owner,
-    l.lanname::text as language, p.prosecdef as definer, p.proleakproof as leakproof,
-    case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
-    p.proretset as "returnsSet",
-    coalesce(pg_get_function_result(p.oid), 'void') as returns,
-    coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source,
-    coalesce(p.proconfig, '{}') as settings,
-    ${held('function', `p.oid, 'execute'`)}
-      and ${held('schema', `n.oid, 'usage'`)} as callable,
-    x.extname::text as extension,
-    n.oid = any ($1::oid[]) as examined
-  from pg_proc p
-  join pg_namespace n on n.oid = p.pronamespace
-  join pg_language l on l.oid = p.prolang
-  left join pg_depend d on d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
-  left join pg_extension x on x.oid = d.refobjid
-  where p.prokind <> 'a' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-    and (n.oid = any ($1::oid[]) or l.lanname not in ('c', 'internal'))
-  order by n.nspname, p.proname, 4`;
-
 export const triggers = `
   select t.tgname::text as name, t.tgrelid::text as table, t.tgfoid::text as function,
     t.tgenabled <> 'D' as enabled
@@ -227,28 +196,45 @@ export const publications = `
 /** Catalogues of the server whose rows are cut from tables, or hold secrets. */
 const telling = `'pg_statistic', 'pg_statistic_ext_data', 'pg_authid', 'pg_largeobject'`;
 
+/**
+ * The role and those that it may become, as `used`: `set role` needs no inheritance, and who administers a role can
+ * grant it to itself. A superuser has every right anyway. $2: the role's object id.
+ */
+const used = `used (id) as materialized (
+    select r.oid
+    from pg_roles s
+    join pg_roles r on r.oid = s.oid or (not s.rolsuper and pg_has_role(s.oid, r.oid, 'member'))
+    where s.oid = $2::oid
+  )`;
+
+const someoneMay = (...conditions: string[]) =>
+  `exists (select from used u where ${conditions.join(' and ')})`;
+
+const mayUse = "has_schema_privilege(u.id, n.oid, 'usage')";
+
 const through = (access: string, column: string) => `array(
       select distinct coalesce(g.rolname::text, 'public')
       from aclexplode(${access}) a
       left join pg_roles g on g.oid = a.grantee
       where lower(a.privilege_type) = ${column}
-        and (a.grantee = 0 or a.grantee = any ($2::oid[]))
+        and (a.grantee = 0 or pg_has_role($2::oid, a.grantee, 'member'))
       order by 1
     )`;
 
-/** $2: the object ids of `held`. What a role has in a schema that it may not use is none of its rights. */
+/** $2: the role's object id. What a role has in a schema that it may not use is none of its rights. */
 export const grants = `
+  with ${used}
   select 'database' as kind, d.oid::text as id, d.datname::text as object, v.privilege,
     ${through(`coalesce(d.datacl, acldefault('d', d.datdba))`, 'v.privilege')} as through
   from pg_database d
   cross join unnest(array['connect', 'create', 'temporary']) as v (privilege)
-  where d.datname = current_database() and ${held('database', `d.oid, v.privilege`)}
+  where d.datname = current_database() and ${someoneMay('has_database_privilege(u.id, d.oid, v.privilege)')}
   union all
   select 'schema', n.oid::text, n.nspname::text, v.privilege,
     ${through(`coalesce(n.nspacl, acldefault('n', n.nspowner))`, 'v.privilege')}
   from pg_namespace n
   cross join unnest(array['usage', 'create']) as v (privilege)
-  where n.oid = any ($1::oid[]) and ${held('schema', `n.oid, v.privilege`)}
+  where n.oid = any ($1::oid[]) and ${someoneMay('has_schema_privilege(u.id, n.oid, v.privilege)')}
   union all
   select 'table', c.oid::text, n.nspname || '.' || c.relname, v.privilege,
     ${through(`coalesce(c.relacl, acldefault('r', c.relowner))`, 'v.privilege')}
@@ -260,8 +246,7 @@ export const grants = `
   ) as v (privilege)
   where c.relkind in ('r', 'p', 'f', 'v', 'm')
     and (n.oid = any ($1::oid[]) or (n.nspname = 'pg_catalog' and c.relname in (${telling})))
-    and ${held('schema', `n.oid, 'usage'`)}
-    and ${held('table', `c.oid, v.privilege`)}
+    and ${someoneMay(mayUse, 'has_table_privilege(u.id, c.oid, v.privilege)')}
   union all
   select 'column', c.oid::text, n.nspname || '.' || c.relname || '.' || a.attname, v.privilege,
     ${through('a.attacl', 'v.privilege')}
@@ -270,23 +255,48 @@ export const grants = `
   join pg_namespace n on n.oid = c.relnamespace
   cross join unnest(array['select', 'insert', 'update', 'references']) as v (privilege)
   where a.attacl is not null and not a.attisdropped and n.oid = any ($1::oid[])
-    and ${held('schema', `n.oid, 'usage'`)}
-    and ${held('column', `c.oid, a.attnum, v.privilege`)}
-    and not ${held('table', `c.oid, v.privilege`)}
+    and ${someoneMay(mayUse, 'has_column_privilege(u.id, c.oid, a.attnum, v.privilege)')}
+    and not ${someoneMay(mayUse, 'has_table_privilege(u.id, c.oid, v.privilege)')}
   union all
   select 'sequence', c.oid::text, n.nspname || '.' || c.relname, v.privilege,
     ${through(`coalesce(c.relacl, acldefault('s', c.relowner))`, 'v.privilege')}
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   cross join unnest(array['usage', 'select', 'update']) as v (privilege)
-  where n.oid = any ($1::oid[]) and ${held('schema', `n.oid, 'usage'`)}
+  where n.oid = any ($1::oid[])
     -- The planner may ask about a table before it has looked at the kind, and that is an error.
-    and case when c.relkind = 'S' then ${held('sequence', `c.oid, v.privilege`)} else false end
+    and case
+      when c.relkind = 'S' then ${someoneMay(mayUse, 'has_sequence_privilege(u.id, c.oid, v.privilege)')}
+      else false
+    end
   union all
   select 'function', p.oid::text, n.nspname || '.' || p.proname, 'execute',
     ${through(`coalesce(p.proacl, acldefault('f', p.proowner))`, `'execute'`)}
   from pg_proc p
   join pg_namespace n on n.oid = p.pronamespace
-  where n.oid = any ($1::oid[]) and ${held('schema', `n.oid, 'usage'`)}
-    and ${held('function', `p.oid, 'execute'`)}
+  where n.oid = any ($1::oid[]) and ${someoneMay(mayUse, `has_function_privilege(u.id, p.oid, 'execute')`)}
   order by 1, 3, 4`;
+
+/** $2: the role's object id. Functions of other schemas come along but those that are not written in SQL. */
+export const functions = `
+  with ${used}
+  select p.oid::text as id, n.nspname::text as schema, p.proname::text as name,
+    pg_get_function_identity_arguments(p.oid) as arguments,
+    pg_get_userbyid(p.proowner)::text as owner,
+    l.lanname::text as language, p.prosecdef as definer, p.proleakproof as leakproof,
+    case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
+    p.proretset as "returnsSet",
+    coalesce(pg_get_function_result(p.oid), 'void') as returns,
+    coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source,
+    coalesce(p.proconfig, '{}') as settings,
+    ${someoneMay(mayUse, `has_function_privilege(u.id, p.oid, 'execute')`)} as callable,
+    x.extname::text as extension,
+    n.oid = any ($1::oid[]) as examined
+  from pg_proc p
+  join pg_namespace n on n.oid = p.pronamespace
+  join pg_language l on l.oid = p.prolang
+  left join pg_depend d on d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+  left join pg_extension x on x.oid = d.refobjid
+  where p.prokind <> 'a' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and (n.oid = any ($1::oid[]) or l.lanname not in ('c', 'internal'))
+  order by n.nspname, p.proname, 4`;

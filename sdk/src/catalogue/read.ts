@@ -45,10 +45,6 @@ export async function readCatalogue(client: pg.ClientBase, options: SchemaOption
     );
   }
 
-  const held = roles
-    .filter(({ name }) => name === wanted || role.memberOf.includes(name))
-    .map(({ id }) => id);
-
   const columns: Record<string, Column[]> = {};
   for (const { table, ...column } of await list<Column & { table: string }>(queries.columns, [scope])) {
     columns[table] ??= [];
@@ -61,7 +57,7 @@ export async function readCatalogue(client: pg.ClientBase, options: SchemaOption
       return { ...table, columns: own, tenantColumn };
     },
   );
-  const functions = await list<RoutineInfo & { examined: boolean }>(queries.functions, [scope, held]);
+  const functions = await list<RoutineInfo & { examined: boolean }>(queries.functions, [scope, role.id]);
   const routines = (examined: boolean): RoutineInfo[] =>
     functions.filter((row) => row.examined === examined).map(({ examined: _, ...routine }) => routine);
 
@@ -78,7 +74,7 @@ export async function readCatalogue(client: pg.ClientBase, options: SchemaOption
     functions: routines(true),
     helpers: routines(false),
     triggers: await list(queries.triggers, [scope]),
-    grants: await list(queries.grants, [scope, held]),
+    grants: await list(queries.grants, [scope, role.id]),
     defaults: await list(queries.defaults, []),
     publications: await list(queries.publications, [scope]),
   };

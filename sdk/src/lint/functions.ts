@@ -87,7 +87,9 @@ export const functionRules: Rule[] = [
         .map((routine) => ({
           object: objectOf(routine),
           risk: `it runs with the rights of ${quoted(routine.owner)}, whom policies do not bind, and the runtime role may make it run`,
-          fix: `alter routine ${signature(routine)} security invoker;`,
+          fix: schema.isPolicyHelper(routine)
+            ? `A policy calls it, so with the caller's rights it could ask itself without end: give it to a role without BYPASSRLS that owns no table which it reads and may select from those, with a policy for that role.`
+            : `alter routine ${signature(routine)} security invoker;`,
         })),
   },
   {
@@ -119,7 +121,7 @@ export const functionRules: Rule[] = [
         .map((routine) => ({
           object: objectOf(routine),
           risk: `every role that can log in may act with the rights of ${quoted(routine.owner)}`,
-          fix: `revoke execute on routine ${signature(routine)} from public;`,
+          fix: `revoke execute on routine ${signature(routine)} from public;${schema.isPolicyHelper(routine) ? `\ngrant execute on routine ${signature(routine)} to ${quoted(schema.catalogue.role.name)};` : ''}`,
         })),
   },
   {

@@ -48,17 +48,21 @@ function withTenant({ constraint, from, to }: Reference): string {
   return `alter table ${nameOf(from)} add constraint ${quoted(constraint.name)} foreign key (${list([from.tenantColumn!, ...columns])}) references ${nameOf(to)} (${list([to.tenantColumn!, ...references.columns])})${tail};`;
 }
 
-const tenantType = (table: Table) => table.columns.find(({ name }) => name === table.tenantColumn)!.type;
-
 const dropped = (table: Table, { name }: Constraint) =>
   `alter table ${nameOf(table)} drop constraint ${quoted(name)};`;
 
+/** Tenants that are told by columns of different kinds cannot be put on both sides of a key. */
+function differs({ from, to }: Reference): boolean {
+  const type = (table: Table) => table.columns.find(({ name }) => name === table.tenantColumn)?.type;
+  return from.tenantColumn !== to.tenantColumn || type(from) !== type(to);
+}
+
+const undecided = ({ from, to }: Reference) =>
+  `Decide whose the rows are: ${nameOf(from)} says its tenant by ${quoted(from.tenantColumn!)}, ${nameOf(to)} by ${quoted(to.tenantColumn!)}. Give both one column of one type for it, and put that on both sides of the foreign key.`;
+
 function mendReference(schema: Schema, reference: Reference): string {
+  if (differs(reference)) return undecided(reference);
   const { constraint, from, to } = reference;
-  const [mine, theirs] = [tenantType(from), tenantType(to)];
-  if (from.tenantColumn !== to.tenantColumn || mine !== theirs) {
-    return `Give both tables the same tenant column (${quoted(from.tenantColumn!)} ${mine} here, ${quoted(to.tenantColumn!)} ${theirs} there), and put it into the foreign key on both sides.`;
-  }
   const wanted = [to.tenantColumn!, ...constraint.references.columns].sort().join();
   const hasKey = schema
     .keysOf(to)
@@ -87,6 +91,8 @@ function mendKey(schema: Schema, table: Table, key: Constraint): string {
   if (foreign.length > 0) {
     return `Give a tenant to ${foreign.map(({ from }) => nameOf(from)).join(', ')}, which refers to this key; then put ${quoted(table.tenantColumn!)} first in the key.`;
   }
+  const different = standing.find(differs);
+  if (different) return undecided(different);
   const tenant = quoted(table.tenantColumn!);
   const definition = key.definition.replace(
     '(',
@@ -115,23 +121,13 @@ function mendIndex(table: Table, index: Index): string {
   return `drop index ${nameOf({ schema: table.schema, name: index.name })};\n${definition};`;
 }
 
-/** Tenants are told apart by this key: the tenant columns of other tables refer to it. */
-const namesTenants = (schema: Schema, table: Table, { columns }: Constraint) =>
-  references(schema).some(
-    ({ constraint, from, to }) =>
-      to === table &&
-      constraint.references.columns.join() === columns.join() &&
-      constraint.columns.join() === from.tenantColumn,
-  );
-
-/** A primary key of one random uuid: nobody can guess a value that another tenant holds. */
-function isUnguessable(table: Table, { kind, columns }: Constraint): boolean {
-  const [column, ...more] = columns.map((name) => table.columns.find((one) => one.name === name));
+/** A random value tells nothing to who does not have it already, and nobody can take it by a guess. */
+function isRandom(table: Table, { columns }: Constraint): boolean {
+  const column = table.columns.find(({ name }) => name === columns[0]);
   return (
-    kind === 'primary' &&
-    more.length === 0 &&
+    columns.length === 1 &&
     column?.type === 'uuid' &&
-    /\b(gen_random_uuid|uuid_generate_v4|uuidv4|uuidv7)\(/.test(column.default ?? '')
+    /^(\w+\.)?(gen_random_uuid|uuid_generate_v4|uuidv4|uuidv7)\(\)$/.test(column.default ?? '')
   );
 }
 
@@ -182,7 +178,7 @@ export const keyRules: Rule[] = [
               ({ kind, columns, inherited }) =>
                 /primary|unique|exclusion/.test(kind) && !inherited && !columns.includes(table.tenantColumn!),
             )
-            .filter((key) => !isUnguessable(table, key) && !namesTenants(schema, table, key))
+            .filter((key) => !isRandom(table, key) && !schema.listsTenants(table, key.columns))
             .map((key) => ({
               object: `constraint ${quoted(key.name)} on ${nameOf(table)}`,
               risk: keyRisk,

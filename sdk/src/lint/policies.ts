@@ -1,14 +1,10 @@
 import type { Policy, Table } from '../catalogue/catalogue.ts';
+import { altered, byHand, type Held, sides, surviving } from './mend-policy.ts';
 import { nameOf, policyOn, quoted } from './names.ts';
 import type { Rule } from './rule.ts';
 import type { Schema } from './schema.ts';
 import { isolation } from './tables.ts';
-import { type Call, replaced } from './tokens.ts';
-
-interface Held {
-  policy: Policy;
-  table: Table;
-}
+import { replaced } from './tokens.ts';
 
 /** The policies of all tables but those that are shared. */
 function held(schema: Schema): Held[] {
@@ -18,76 +14,7 @@ function held(schema: Schema): Held[] {
   });
 }
 
-const sides = ({ using, check }: Policy): string[] => [using, check].filter((side) => side !== undefined);
-
-/** `alter policy` with both expressions changed. */
-function altered({ policy, table }: Held, change: (sql: string) => string): string | undefined {
-  const parts = [
-    ...(policy.using === undefined ? [] : [`using (${change(policy.using)})`]),
-    ...(policy.check === undefined ? [] : [`with check (${change(policy.check)})`]),
-  ];
-  const same = sides(policy).every((side) => change(side) === side);
-  return same ? undefined : `alter policy ${quoted(policy.name)} on ${nameOf(table)} ${parts.join(' ')};`;
-}
-
-/** Without a tenant it shall raise, so the setting may not be missing, and the empty one is left to the cast. */
-function demanding(schema: Schema, sql: string): string {
-  const { calls } = schema.read(sql);
-  const settings = calls.filter((call) => call.name === 'current_setting' && call.arguments.length === 2);
-  const wrapped = (setting: Call) =>
-    calls.find(
-      ({ name, arguments: parts, start, end }) =>
-        name === 'nullif' &&
-        parts[1]?.[0]?.text === '' &&
-        start < setting.start &&
-        end > setting.end &&
-        parts[0]!.at(0)!.start <= setting.start,
-    ) ?? setting;
-  return replaced(
-    sql,
-    settings.map((setting) => ({
-      start: wrapped(setting).start,
-      end: wrapped(setting).end,
-      text: `current_setting('${setting.arguments[0]![0]!.text}')`,
-    })),
-  );
-}
-
-const byHand =
-  'Let it compare with the tenant once per query and raise without one, as (select tenant.id()) of the SQL kit does.';
-
 export const policyRules: Rule[] = [
-  {
-    id: 'P-03/silent-migration',
-    title: 'Without a tenant the owner sees nothing, silently',
-    why: 'A data migration of the owner changes no row and reports success.',
-    level: 'warning',
-    find: (schema) =>
-      schema.catalogue.tables
-        .filter((table) => table.forced && table.rls && table.kind !== 'partition' && !schema.isShared(table))
-        .filter((table) => schema.ownerLogsIn(table))
-        .flatMap((table) => {
-          const seen = schema
-            .policiesOf(table)
-            .filter(({ permissive, using }) => permissive && using !== undefined);
-          // What follows the rows of another table is as silent as that one.
-          const silent = seen.filter(
-            ({ using }) => schema.tellsApart(using, table) && schema.read(using).bound,
-          );
-          if (silent.length === 0 || silent.length < seen.length) return [];
-          if (schema.policiesOf(table).some(({ using }) => schema.read(using).raises)) return [];
-          const fixes = silent.map((policy) => altered({ policy, table }, (sql) => demanding(schema, sql)));
-          return [
-            {
-              object: nameOf(table),
-              risk: `a migration that runs as its owner ${quoted(table.owner)} without a tenant changes no row and says nothing`,
-              fix: fixes.some((fix) => fix === undefined)
-                ? `${byHand} Or migrate data as a role with BYPASSRLS, and check the number of rows.`
-                : fixes.join('\n'),
-            },
-          ];
-        }),
-  },
   {
     id: 'P-05/empty-setting',
     title: 'An empty setting is not treated as none',
@@ -99,7 +26,7 @@ export const policyRules: Rule[] = [
         .map(({ policy, table }) => ({
           object: policyOn(policy, table),
           risk: 'on a connection that was used before, the setting is empty and not null: the same query without a tenant then gives an error, or the rows of an empty tenant',
-          fix: altered({ policy, table }, (sql) => demanding(schema, sql)) ?? byHand,
+          fix: altered({ policy, table }, (sql) => surviving(schema, sql)) ?? byHand,
         })),
   },
   {
@@ -190,19 +117,19 @@ export const policyRules: Rule[] = [
         })),
   },
   {
-    id: 'P-21/policy-without-condition',
-    title: 'A policy has lost its condition',
-    why: 'Without one it lets nothing be seen or written, and nobody would write that on purpose.',
+    id: 'P-21/policy-grants-nothing',
+    title: 'A policy has no condition',
+    why: 'A permissive policy without one lets nothing through, a restrictive one holds nothing back.',
     level: 'warning',
     find: (schema) =>
       held(schema)
-        .filter(({ policy }) => policy.permissive && sides(policy).length === 0)
+        .filter(({ policy }) => sides(policy).length === 0)
         .map(({ policy, table }) => ({
           object: policyOn(policy, table),
-          risk: 'it has no condition and so allows nothing: the tool that made it may have dropped one, and the next remedy may be a policy that allows all',
-          fix: table.tenantColumn
-            ? `drop policy ${quoted(policy.name)} on ${nameOf(table)};\n${isolation(schema, table, policy.name)}`
-            : byHand,
+          risk: policy.permissive
+            ? 'it grants nothing: no row is seen or written by it. It has probably lost its condition, and the next remedy may be one that is too wide'
+            : 'it restricts nothing. It has probably lost its condition, and the other policies decide alone',
+          fix: table.tenantColumn ? conditionFor(schema, { policy, table }) : byHand,
         })),
   },
   {
@@ -285,6 +212,13 @@ export const policyRules: Rule[] = [
 
 const ownTenant = (schema: Schema, table: Table) =>
   `${quoted(table.tenantColumn!)} = ${schema.tenantValue(table)}`;
+
+function conditionFor(schema: Schema, { policy, table }: Held): string {
+  const own = ownTenant(schema, table);
+  const using = policy.command === 'insert' ? '' : ` using (${own})`;
+  const check = /^(all|insert|update)$/.test(policy.command) ? ` with check (${own})` : '';
+  return `alter policy ${quoted(policy.name)} on ${nameOf(table)}${using}${check};`;
+}
 
 /** Whether restrictive policies keep everything that this one allows within the tenant. */
 function isBoundedFor(schema: Schema, policy: Policy, table: Table, side: 'using' | 'check'): boolean {

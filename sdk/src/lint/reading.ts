@@ -6,6 +6,8 @@ import { type Call, calls, type Token, tokens } from './tokens.ts';
 export interface Reading {
   all: Token[];
   calls: Call[];
+  /** These, and those in functions that it calls. */
+  reached: Pick<Call, 'schema' | 'name'>[];
   /** It depends on who asks: on a setting of one's own, or on the role. */
   bound: boolean;
   /** Without a tenant it is an error. */
@@ -79,6 +81,7 @@ export function makeReader(functions: RoutineInfo[], options: SchemaOptions): Re
     return {
       all,
       calls: found,
+      reached: [...found, ...called.flatMap(({ reached }) => reached)],
       bound: settings.length > 0 || role || any('bound'),
       raises: strict || (raisesItself && settings.length > 0) || any('raises'),
       role: role || any('role'),

@@ -1,5 +1,6 @@
 import { functionRules } from './functions.ts';
 import { keyRules } from './keys.ts';
+import { ownerRules } from './owners.ts';
 import { policyRules } from './policies.ts';
 import { rightRules } from './rights.ts';
 import { roleRules } from './roles.ts';
@@ -11,6 +12,7 @@ import { tableRules } from './tables.ts';
 export const rules: Rule[] = [
   ...roleRules,
   ...tableRules,
+  ...ownerRules,
   ...policyRules,
   ...keyRules,
   ...rightRules,

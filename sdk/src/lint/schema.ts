@@ -27,14 +27,16 @@ export interface Schema {
   may(id: string, ...privileges: string[]): boolean;
   /** Whether policies stop neither the role nor what runs with its rights. */
   bypasses(role: string): boolean;
-  /** Whether its owner is bound by forced policies and logs in: people migrate and make backups as such a role. */
-  ownerLogsIn(table: Table): boolean;
   /** Whether the table's rows are a tenant's, or guarded by policies. */
   isGuarded(id: string): boolean;
   reads(view: View): string[];
   read(sql: string | undefined, returns?: string): Reading;
   /** Whether it asks for the caller and for something of the row, so that it can tell rows apart. */
   tellsApart(sql: string | undefined, table: Table): boolean;
+  /** Whether it is the key by which other tables name their tenant, so that each row is a tenant. */
+  listsTenants(table: Table, columns: string[]): boolean;
+  /** Whether a policy calls it, itself or by another function. */
+  isPolicyHelper(routine: RoutineInfo): boolean;
   /** Whether a restrictive policy keeps the command within the tenant whatever the others allow. */
   isBounded(table: Table, command: Policy['command'], side: 'using' | 'check'): boolean;
   /** What the tenant column is compared with, once per query, as SQL. */
@@ -80,7 +82,6 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
     keysOf: (table) => catalogue.constraints.filter((constraint) => constraint.table === table.id),
     may: (id, ...privileges) => privileges.some((privilege) => rights.get(id)?.has(privilege)),
     bypasses: (role) => Boolean(roles.get(role)?.superuser || roles.get(role)?.bypassRls),
-    ownerLogsIn: ({ owner }) => Boolean(roles.get(owner)?.canLogin) && !schema.bypasses(owner),
     isGuarded: (id) => {
       const table = tables.get(id);
       if (!table || schema.isShared(table)) return false;
@@ -96,9 +97,8 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
       return reading;
     },
     tellsApart: (sql, table) => {
-      const either = alternatives(sql ?? '');
-      // The widest of them decides.
-      if (either.length > 1) return either.every((one) => schema.tellsApart(one, table));
+      const branches = alternatives(sql ?? '');
+      if (branches.length > 1) return branches.every((branch) => schema.tellsApart(branch, table));
       const { all, bound } = schema.read(sql);
       const columns = new Set(table.columns.map(({ name }) => name));
       if (!all.some(({ kind, text }) => (kind === 'word' || kind === 'quoted') && columns.has(text))) {
@@ -116,6 +116,20 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
         )
       );
     },
+    listsTenants: (table, columns) =>
+      catalogue.constraints.some(
+        ({ columns: from, references, table: id }) =>
+          references?.table === table.id &&
+          from.length === 1 &&
+          from[0] === tables.get(id)?.tenantColumn &&
+          references.columns.join() === columns.join(),
+      ),
+    isPolicyHelper: ({ schema: home, name }) =>
+      catalogue.policies.some(({ using, check }) =>
+        [using, check].some((side) =>
+          schema.read(side).reached.some((call) => call.name === name && (call.schema ?? home) === home),
+        ),
+      ),
     isBounded: (table, command, side) =>
       schema
         .policiesFor(table)
@@ -131,12 +145,11 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
       if (hasKit && (text || type === 'uuid')) return `(select tenant.id()${text ? '::text' : ''})`;
       const ownClaims =
         catalogue.policies.some(({ using }) => schema.read(using).claims) || options.settings.length === 0;
+      // Without a type that refuses it, the empty text would be a tenant.
+      if (text && !ownClaims) return `(select nullif(current_setting('${options.settings[0]}', true), ''))`;
       return ownClaims
         ? `(select (current_setting('request.jwt.claims')::json ->> '${options.claims[0] ?? 'tenant_id'}')::${type})`
-        : text
-          ? // No cast refuses the empty setting of a connection that was used before.
-            `(select nullif(current_setting('${options.settings[0]}'), '')::${type})`
-          : `(select current_setting('${options.settings[0]}')::${type})`;
+        : `(select current_setting('${options.settings[0]}')::${type})`;
     },
   };
   schema.tenantTables = catalogue.tables.filter(

@@ -30,26 +30,6 @@ const outdated =
 
 export const serverRules: Rule[] = [
   {
-    id: 'P-04/no-backup-role',
-    title: 'No role can make a whole backup',
-    why: 'pg_dump as the owner is refused by forced row-level security, or leaves rows out where it is told to go on.',
-    level: 'note',
-    find: ({ catalogue, ownerLogsIn }) =>
-      catalogue.tables.some((table) => table.forced && ownerLogsIn(table)) &&
-      !catalogue.roles.some(
-        ({ name, superuser, bypassRls, readsAllTables }) =>
-          bypassRls && readsAllTables && !superuser && name !== catalogue.role.name,
-      )
-        ? [
-            {
-              object: 'database',
-              risk: 'nobody but a superuser can back up all tenants: pg_dump of anybody else is refused, or leaves rows out',
-              fix: 'create role backup login bypassrls;\ngrant pg_read_all_data to backup;',
-            },
-          ]
-        : [],
-  },
-  {
     id: 'P-18/old-server',
     title: 'The server confuses roles in cached plans',
     why: 'A plan made for one role could be used for another (CVE-2024-10976).',

@@ -12,9 +12,9 @@ const enable = (table: Table) =>
   `alter table ${nameOf(table)} enable row level security;\nalter table ${nameOf(table)} force row level security;`;
 
 /** The policy that the table lacks. */
-export function isolation(schema: Schema, table: Table, name = 'tenant_isolation'): string {
+export function isolation(schema: Schema, table: Table): string {
   const same = `${quoted(table.tenantColumn!)} = ${schema.tenantValue(table)}`;
-  return `create policy ${quoted(name)} on ${nameOf(table)} using (${same}) with check (${same});`;
+  return `create policy tenant_isolation on ${nameOf(table)} using (${same}) with check (${same});`;
 }
 
 export const tableRules: Rule[] = [
@@ -29,9 +29,7 @@ export const tableRules: Rule[] = [
         .filter((table) => schema.policiesOf(table).length === 0)
         .map((table) => ({
           object: nameOf(table),
-          risk: isReached(schema, table)
-            ? 'every query sees and changes the rows of all tenants'
-            : 'the next grant on it shows the rows of all tenants',
+          risk: openRisk(schema, table),
           fix: `${enable(table)}\n${isolation(schema, table)}`,
         })),
   },
@@ -115,14 +113,12 @@ export const tableRules: Rule[] = [
             table.tenantColumn === undefined &&
             table.kind !== 'partition' &&
             !schema.isShared(table) &&
-            isReached(schema, table) &&
+            reach(schema, table).length > 0 &&
             !isDecided(schema, table),
         )
         .map((table) => ({
           object: nameOf(table),
-          risk: table.rls
-            ? 'it says no tenant, and its policies do not ask for one: what they let through is everybody’s'
-            : `it says no tenant and no policy asks for one: every tenant ${schema.may(table.id, 'insert', 'update', 'delete') ? 'reads and writes' : 'reads'} all of its rows`,
+          risk: `it says no tenant and no policy asks for one: every tenant ${reach(schema, table).join(', ')} rows whosoever they are`,
           fix:
             schema.hasKit && table.kind !== 'foreign'
               ? `select tenant.protect('${nameOf(table).replaceAll("'", "''")}');`
@@ -203,6 +199,39 @@ export const tableRules: Rule[] = [
         })),
   },
 ];
+
+/** What any tenant may do with the rows of all, by rights and by policies that ask for no tenant. */
+function reach(schema: Schema, table: Table): string[] {
+  const deeds = {
+    select: 'reads',
+    insert: 'adds',
+    update: 'changes',
+    delete: 'deletes',
+  };
+  const passes = (command: keyof typeof deeds) =>
+    !table.rls ||
+    schema
+      .policiesFor(table)
+      .some(
+        (policy) =>
+          policy.permissive &&
+          (policy.command === 'all' || policy.command === command) &&
+          (command === 'insert' ? (policy.check ?? policy.using) : policy.using) !== undefined,
+      );
+  return (Object.keys(deeds) as (keyof typeof deeds)[])
+    .filter((command) => schema.may(table.id, command) && passes(command))
+    .map((command) => deeds[command]);
+}
+
+function openRisk(schema: Schema, table: Table): string {
+  const sees = schema.may(table.id, 'select');
+  const changes = schema.may(table.id, 'insert', 'update', 'delete');
+  if (!sees && !changes) {
+    return 'the runtime role has no right on it: the first that somebody grants opens the rows of all tenants';
+  }
+  const deeds = [...(sees ? ['sees'] : []), ...(changes ? ['changes'] : [])].join(' and ');
+  return `every query ${deeds} the rows of all tenants`;
+}
 
 /** Policies can guard a table without a tenant column, by the row that its rows belong to. */
 function isDecided(schema: Schema, table: Table): boolean {

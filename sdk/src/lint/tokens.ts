@@ -100,24 +100,28 @@ export function replaced(sql: string, pieces: { start: number; end: number; text
     .reduce((text, { start, end, text: piece }) => text.slice(0, start) + piece + text.slice(end), sql);
 }
 
-/** The parts of a condition of which one has to hold: what stands between its outermost ORs. */
+/** The sides of an OR that the whole expression is; the expression alone when it is none. */
 export function alternatives(sql: string): string[] {
   const all = tokens(sql);
+  const first = all[0];
+  const last = all.at(-1);
+  if (!first || !last) return [sql];
   let depth = 0;
-  let start = 0;
-  const parts: string[] = [];
-  const wraps = all[0]?.text === '(' && all.at(-1)?.text === ')';
-  let closedEarly = false;
-  all.forEach(({ kind, text, start: from, end }, index) => {
-    if (kind === 'symbol' && text === '(') depth += 1;
-    if (kind === 'symbol' && text === ')') depth -= 1;
-    if (depth > 0) return;
-    if (index < all.length - 1) closedEarly = true;
-    if (kind === 'word' && text === 'or') {
-      parts.push(sql.slice(start, from));
-      start = end;
+  let closed = 0;
+  const starts = [first.start];
+  const ends: number[] = [];
+  all.forEach(({ kind, text, start, end }, index) => {
+    if (kind === 'symbol' && text === '(') depth++;
+    if (kind === 'symbol' && text === ')' && --depth === 0 && index < all.length - 1) closed++;
+    if (kind === 'word' && text === 'or' && depth === 0) {
+      ends.push(start);
+      starts.push(end);
     }
   });
-  if (wraps && !closedEarly) return alternatives(sql.slice(all[0]!.end, all.at(-1)!.start));
-  return [...parts, sql.slice(start)];
+  if (ends.length > 0) {
+    ends.push(last.end);
+    return starts.flatMap((start, index) => alternatives(sql.slice(start, ends[index])));
+  }
+  const isWrapped = first.text === '(' && last.text === ')' && closed === 0;
+  return isWrapped ? alternatives(sql.slice(first.end, last.start)) : [sql];
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
@@ -122,6 +123,43 @@ test('what a superuser may do comes from no access list', async () => {
   expect(grants).toContainEqual(
     expect.objectContaining({ object: 'shop.items', privilege: 'truncate', kind: 'table' }),
   );
+});
+
+test('rights of roles that the login role only may become are rights of its own [P-01, P-12]', async () => {
+  const name = `reader_${randomBytes(4).toString('hex')}`;
+  const runtime = new URL(database.runtimeUrl).username;
+  const by = async (...statements: string[]) => {
+    const client = new pg.Client({ connectionString: database.superUrl });
+    await client.connect();
+    for (const statement of statements) await client.query(statement);
+    await client.end();
+  };
+  await by(
+    `create role ${name}`,
+    `grant ${name} to ${runtime}`,
+    `alter role ${runtime} noinherit`,
+    `create schema closed`,
+    `create table closed.t (id int)`,
+    `create function closed.f() returns int language sql return 1`,
+    `revoke execute on function closed.f() from public`,
+    `grant usage on schema closed to ${name}`,
+    `grant truncate on closed.t to ${name}`,
+    `grant select (id) on closed.t to ${name}`,
+    `grant execute on function closed.f() to ${name}`,
+  );
+  const { grants, functions } = await read(database.runtimeUrl, { schemas: ['closed'] });
+  await by('drop schema closed cascade', `alter role ${runtime} inherit`, `drop role ${name}`);
+  expect(
+    grants
+      .filter(({ kind }) => kind !== 'database')
+      .map((one) => [one.object, one.privilege, ...one.through]),
+  ).toEqual([
+    ['closed.t.id', 'select', name],
+    ['closed.f', 'execute', name],
+    ['closed', 'usage', name],
+    ['closed.t', 'truncate', name],
+  ]);
+  expect(functions).toMatchObject([{ name: 'f', callable: true }]);
 });
 
 test('names the schema and the role that do not exist', async () => {

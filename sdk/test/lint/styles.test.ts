@@ -233,7 +233,7 @@ test('a condition is as wide as the widest of its alternatives [P-21]', async ()
 
 test('a policy without any condition is told as what it is [P-21]', async () => {
   const lost = `${own(strict)} create policy lost on s.t for insert;`;
-  expect(await found(table(lost))).toEqual(['P-21/policy-without-condition policy lost on s.t']);
+  expect(await found(table(lost))).toEqual(['P-21/policy-grants-nothing policy lost on s.t']);
 });
 
 test('a primary key that nobody can guess tells nothing, a unique e-mail address does [P-10]', async () => {
