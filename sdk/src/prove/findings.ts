@@ -42,24 +42,30 @@ function isAbout(object: string, name: string): boolean {
   return object === name || object.endsWith(` on ${name}`) || object.startsWith(`${name}.`);
 }
 
+/** Who did what; those who did the same are named together. */
 function sentence(done: Map<string, Set<string>>): string {
-  const parts = [...done].map(([as, whats]) => {
+  const groups = new Map<string, string[]>();
+  for (const [as, whats] of done) {
     // Ways of the same are one: `read (count)`, `take the other’s value (key), insert`.
-    const list = [
-      ...new Set([...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, ''))),
-    ];
-    return `as ${as}: ${list.join(', ')}`;
-  });
-  return `it was done, and reached another tenant's row; ${parts.join('; ')}`;
+    const list = [...whats].map((what) => what.replace(/ \(.*$/, '').replace(/ after set role$/, ''));
+    const key = [...new Set(list)].join(', ');
+    groups.set(key, [...(groups.get(key) ?? []), as]);
+  }
+  const parts = [...groups].map(([whats, who]) => `as ${who.join(', as ')}: ${whats}`);
+  return `another tenant's row was reached: ${parts.join('; ')}`;
 }
 
 /** The finding for what could not be tried: nothing is known of it, so it is not said to be safe. */
-export function notProved(object: string, reason: string): Finding {
+export function notProved(object: string, reason: string, linted: Finding[]): Finding {
+  // Where no policy lets anybody in, the linter knows which one is missing.
+  const missing = linted.find((finding) => finding.object === object && /^P-21\/no-/.test(finding.rule));
   return {
     rule: 'P-00/not-proved',
     object,
     risk: `nothing is proved about it: ${reason}`,
-    fix: 'Read the reason: give the role that prove connects as what it lacks, put rows of two tenants there, or name the table under "shared" when its rows are everybody\'s.',
+    fix:
+      missing?.fix ??
+      'Read the reason: give the role that prove connects as what it lacks, put rows of two tenants there, or name the table under "shared" when its rows are everybody\'s.',
   };
 }
 

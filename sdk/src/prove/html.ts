@@ -70,7 +70,7 @@ function byTable(attempts: Attempt[]): [string, Attempt[]][] {
 
 function short(list: Attempt[]): string {
   const through = list.filter(({ outcome }) => outcome === 'got through').length;
-  return `${list.length} attempts, ${through === 0 ? 'nothing got through' : `${through} got through`}`;
+  return `${list.length} ${list.length === 1 ? 'attempt' : 'attempts'}, ${through === 0 ? 'nothing got through' : `${through} got through`}`;
 }
 
 function escaped(text: string): string {

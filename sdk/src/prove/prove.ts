@@ -52,6 +52,7 @@ export async function prove(
       return made;
     });
     await trySessionSettings(trial);
+    const linted = lint(catalogue, options);
     const all = [...(fresh?.attempts ?? []), ...trial.attempts];
     const unfilled = [...trial.filled.unfilled].map(([id, reason]) => ({
       table: nameOf(schema.table(id)!),
@@ -59,8 +60,8 @@ export async function prove(
     }));
     return {
       findings: [
-        ...unknown(trial),
-        ...findingsOf([...(fresh?.breaches ?? []), ...trial.breaches], lint(catalogue, options)),
+        ...findingsOf([...(fresh?.breaches ?? []), ...trial.breaches], linted),
+        ...unknown(trial, linted),
       ],
       attempts: all,
       controls: trial.controls,
@@ -113,7 +114,7 @@ async function begin(session: Session, schema: Schema, rules: Rules, filled: Fil
 }
 
 /** What nothing was learnt about: a finding each, so that silence never looks like safety. */
-function unknown(trial: Trial): Finding[] {
+function unknown(trial: Trial, linted: Finding[]): Finding[] {
   const { schema, filled, subjects } = trial;
   const open = (id: string) => schema.may(id, 'select', 'insert', 'update', 'delete', 'truncate');
   const reasons = new Map(trial.unproved);
@@ -130,7 +131,7 @@ function unknown(trial: Trial): Finding[] {
       trial.notes.add(`${nameOf(table)}: no row belongs there; it is in all things like ${nameOf(like)}`);
     else reasons.set(nameOf(table), 'no row could be made that belongs into this partition');
   }
-  return [...reasons].map(([name, reason]) => notProved(name, reason));
+  return [...reasons].map(([name, reason]) => notProved(name, reason, linted));
 }
 
 function notesOf({ subjects }: Trial, fresh: Trial | undefined): string[] {

@@ -49,10 +49,11 @@ export async function readSignatures(
 
 /** Calls what runs with its owner's rights, with A's values as arguments. */
 export async function tryFunctions(trial: Trial): Promise<void> {
-  const { schema } = trial;
+  const { session, schema } = trial;
   const definers = schema.catalogue.functions.filter(
     ({ definer, callable, extension }) => definer && callable && extension === undefined,
   );
+  await session.attempt([]);
   const signatures = await readSignatures(trial, definers);
   for (const routine of definers) {
     const found = signatures.get(routine.id);
@@ -187,6 +188,7 @@ function argumentsFor(trial: Trial, { names, types, typeIds }: Signature): (stri
 export async function tryLeakproof(trial: Trial): Promise<void> {
   const { session, schema } = trial;
   const leakproof = schema.catalogue.functions.filter(({ leakproof, callable }) => leakproof && callable);
+  await session.attempt([]);
   const signatures = await readSignatures(trial, leakproof);
   for (const routine of leakproof) {
     const found = signatures.get(routine.id);

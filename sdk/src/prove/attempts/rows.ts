@@ -179,6 +179,18 @@ async function tryBlindly(
     },
     breach: rowBreach(schema, table, 'any'),
   });
+  if (!table.tenantColumn) return;
+  await trial.try({
+    table: name,
+    what: 'move without a condition',
+    as,
+    statements: [
+      ...enter,
+      `update ${relation(table)} set ${ident(table.tenantColumn)} = ${literal(a.tenant.id)}`,
+    ],
+    judge: reached,
+    breach: rowBreach(schema, table, 'write'),
+  });
 }
 
 /** A row's values as an insert takes them. */
