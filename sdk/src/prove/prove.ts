@@ -46,7 +46,7 @@ export async function prove(
       session.known = withReferenced(catalogue, await readCatalogue(client, { ...options, schemas: [] }));
     }
     const rules = await session.transaction(() => readRules(session, session.known));
-    const tenants = makeTenants(session.known, rules);
+    const tenants = makeTenants(session.known, options, rules);
     const acting = await actingRoles(session);
     const fresh = await onFreshConnection(session, schema, rules, tenants, acting);
     await session.run(

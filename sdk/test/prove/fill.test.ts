@@ -169,6 +169,28 @@ describe('makes rows for', () => {
       { tenantColumns: ['org_id'] },
     ));
 
+  test('rows that a trigger of another table makes, and users who come about before anybody is there', () =>
+    fills(
+      `
+      create table shop.users (id uuid primary key, email text);
+      create table shop.accounts (id uuid primary key, name text not null);
+      create table shop.members (account_id uuid not null references shop.accounts, user_id uuid not null references shop.users, primary key (account_id, user_id));
+      create function shop.new_user() returns trigger language plpgsql as $$
+      begin
+        if coalesce(current_setting('request.jwt.claims', true), '') <> '' then
+          raise exception 'nobody may be logged in';
+        end if;
+        insert into shop.accounts values (new.id, 'own');
+        insert into shop.members values (new.id, new.id);
+        return new;
+      end $$;
+      create trigger new_user after insert on shop.users for each row execute function shop.new_user();
+      alter table shop.members enable row level security, force row level security;
+      create policy own on shop.members using (user_id = (select (current_setting('request.jwt.claims')::json ->> 'sub')::uuid));
+      grant select on shop.members to :runtime;`,
+      { tenantColumns: ['account_id'], settings: [], claims: ['sub'] },
+    ));
+
   test('policies on claims alone', () =>
     fills(
       `create table shop.t (org text not null, id uuid not null, primary key (org, id));

@@ -54,24 +54,22 @@ export async function fill(
   options: FillOptions,
 ): Promise<Filled> {
   await session.run('savepoint filling');
-  let filled = await fillAll(session, rules, tenants, options, new Map(), true);
-  if (usersOf(session.known).some(({ table }) => filled.unfilled.has(table.id))) {
-    // A user cannot have the id that the token names: then any will do.
+  const again = async (excluded: Map<string, string>, named: boolean): Promise<Filled> => {
     await session.run('rollback to savepoint filling');
-    filled = await fillAll(session, rules, tenants, options, new Map(), false);
+    return fillAll(session, rules, tenants, options, excluded, named);
+  };
+  let named = true;
+  let filled = await again(new Map(), named);
+  if (usersOf(session.known).some(({ table }) => filled.unfilled.has(table.id))) {
+    // It may be that a user cannot have the id that the token names: then any will do.
+    const other = await again(new Map(), false);
+    named = other.unfilled.size >= filled.unfilled.size;
+    filled = named ? await again(new Map(), true) : other;
   }
   const outcome = await session.keep(['set constraints all immediate']);
   if (!outcome.error) return filled;
   // A circle of keys did not close: without it there is nothing to be checked later.
-  await session.run('rollback to savepoint filling');
-  return fillAll(
-    session,
-    rules,
-    tenants,
-    options,
-    new Map(filled.circles.map((id) => [id, outcome.error.message])),
-    true,
-  );
+  return again(new Map(filled.circles.map((id) => [id, outcome.error.message])), named);
 }
 
 async function fillAll(
@@ -87,7 +85,11 @@ async function fillAll(
   const isShared = (table: Table) => `${table.schema}.${table.name}` in options.shared;
   const tables = new Map(catalogue.tables.map((table) => [table.id, table]));
   const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [], circles: [] };
-  const fillable = catalogue.tables.filter(({ kind }) => kind === 'table' || kind === 'partitioned');
+  // Users first: their triggers make rows that others would be in the way of.
+  const users = new Set(usersOf(catalogue).map(({ table }) => table));
+  const fillable = catalogue.tables
+    .filter(({ kind }) => kind === 'table' || kind === 'partitioned')
+    .sort((a, b) => Number(users.has(b)) - Number(users.has(a)));
   const constraints = withPartitionKeys(catalogue);
   const keys = constraints.filter(({ inherited, references }) => references && !inherited) as Reference[];
   const pins = new Map<string, Record<Side, Record<string, string | null>>>();
@@ -202,14 +204,41 @@ async function fillAll(
     for (const [name, value] of Object.entries(keep ? pinned(table.id)[side] : {})) fixed[name] ??= value;
     const tenant = tenants[side];
     if (table.tenantColumn) fixed[table.tenantColumn] = tenant.id;
-    return makeRow(session, rules, {
-      table,
-      tenant: silent ? { ...tenant, id: '' } : tenant,
-      fixed,
-      loose,
-      keep,
-      before: ahead.length > 0 || late.length > 0 || pins.has(table.id) ? deferral(table) : [],
-    }).then((row) => (typeof row === 'string' ? row : { ...row, tenant }));
+    const before = ahead.length > 0 || late.length > 0 || pins.has(table.id) ? deferral(table) : [];
+    const asTenant = { ...tenant, id: silent ? '' : tenant.id };
+    let row = await makeRow(session, rules, { table, tenant: asTenant, fixed, loose, keep, before });
+    if (typeof row === 'string' && !silent) {
+      // Some rows come about before there is anybody to be: those of users.
+      const nobody = { ...tenant, id: '' };
+      const other = await makeRow(session, rules, {
+        table,
+        tenant: nobody,
+        fixed,
+        loose,
+        keep,
+        before: [...session.unset, ...before],
+      });
+      if (typeof other !== 'string') row = other;
+    }
+    if (typeof row !== 'string') return { ...row, tenant };
+    return (keep && (await madeByTrigger(table, tenant, fixed))) || row;
+  }
+
+  /** A trigger of another table may have made the row already: its key is one that nobody else has. */
+  async function madeByTrigger(
+    table: Table,
+    tenant: Tenant,
+    fixed: Record<string, string | null>,
+  ): Promise<Row | undefined> {
+    const key = constraints.find((one) => one.table === table.id && one.kind === 'primary');
+    if (!key || key.columns.some((name) => fixed[name] == null)) return undefined;
+    const same = key.columns.map((name) => `t.${ident(name)} = ${literal(fixed[name]!)}`).join(' and ');
+    const outcome = await session.peek([
+      ...(silent ? [] : session.as(tenant)),
+      `select ${selectList(table, 't')} from ${relation(table)} t where ${same}`,
+    ]);
+    const found = outcome.results.at(-1)?.rows[0];
+    return found && rowOf(table, tenant, found);
   }
 
   function deferral(table: Table): string[] {

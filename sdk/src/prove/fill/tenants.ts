@@ -1,12 +1,17 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Catalogue, Table } from '../../catalogue/catalogue.ts';
+import type { SchemaOptions } from '../../options.ts';
 import type { Tenant } from '../session.ts';
 import type { Side } from './fill.ts';
 import type { Rules } from './row.ts';
 import { candidates, none, word } from './values.ts';
 
 /** Two tenants as the tenant columns of most tables can take them. */
-export function makeTenants(catalogue: Catalogue, rules: Rules): Record<Side, Tenant> {
+export function makeTenants(
+  catalogue: Catalogue,
+  options: SchemaOptions,
+  rules: Rules,
+): Record<Side, Tenant> {
   const columns = catalogue.tables.flatMap((table) =>
     table.columns.filter(({ name }) => name === table.tenantColumn).map((column) => ({ table, column })),
   );
@@ -16,12 +21,14 @@ export function makeTenants(catalogue: Catalogue, rules: Rules): Record<Side, Te
   )[0];
   const typical = columns.find(({ column }) => column.typeId === most);
   const [user] = usersOf(catalogue);
-  const make = (): Tenant => ({
-    id: typical ? tenantId(typical.column, rules) : randomUUID(),
-    subject: user ? tenantId(user.column, rules) : randomUUID(),
-  });
+  const make = (): Tenant => {
+    const id = typical ? tenantId(typical.column, rules) : randomUUID();
+    // Where the subject is the tenant, users are tenants.
+    if (options.claims.includes('sub')) return { id, subject: id };
+    return { id, subject: user ? tenantId(user.column, rules) : randomUUID() };
+  };
   const [a, b] = [make(), make()];
-  return a.id === b.id ? makeTenants(catalogue, rules) : { a, b };
+  return a.id === b.id ? makeTenants(catalogue, options, rules) : { a, b };
 }
 
 function tenantId(column: Table['columns'][number], rules: Rules): string {
