@@ -1,32 +1,5 @@
 import { expect, test } from '@jest/globals';
-import pg from 'pg';
-import { readCatalogue } from '../../src/catalogue/read.ts';
-import { lint } from '../../src/lint/lint.ts';
-import { defaultOptions, type SchemaOptions } from '../../src/options.ts';
-import { loadSql } from '../schemas/load.ts';
-
-/** What the linter finds in a schema of its own that has these tables, as `rule object`; no backup role is no matter here. */
-async function found(sql: string, options: Partial<SchemaOptions> = {}): Promise<string[]> {
-  const loaded = await loadSql(`
-    create schema s authorization :owner;
-    create schema auth authorization :owner;
-    grant usage on schema s, auth to :runtime;
-    set role :owner;
-    ${sql};
-    grant select, insert, update, delete on all tables in schema s to :runtime;
-  `);
-  const client = new pg.Client({ connectionString: loaded.runtimeUrl });
-  await client.connect();
-  try {
-    const all = { ...defaultOptions, schemas: ['s'], ...options };
-    return lint(await readCatalogue(client, all), all)
-      .filter(({ rule }) => rule !== 'P-04/no-backup-role')
-      .map(({ rule, object }) => `${rule} ${object}`);
-  } finally {
-    await client.end();
-    await loaded.drop();
-  }
-}
+import { found } from './found.ts';
 
 const table = (policies: string, name = 't', type = 'uuid') => `
   create table s.${name} (tenant_id ${type} not null, id int not null, owner_id uuid, primary key (tenant_id, id));
