@@ -122,7 +122,7 @@ function mendIndex(table: Table, index: Index): string {
 }
 
 /** A random value tells nothing to who does not have it already, and nobody can take it by a guess. */
-function isRandom(table: Table, { columns }: Constraint): boolean {
+export function isRandom(table: Table, { columns }: Constraint): boolean {
   const column = table.columns.find(({ name }) => name === columns[0]);
   return (
     columns.length === 1 &&

@@ -7,31 +7,52 @@ import { ident, relation } from './sql.ts';
 
 /**
  * A tenant reaches its own rows: without that, nobody reaching them proves nothing. A row that its tenant does not
- * see is made again as the application makes it. Tables that the runtime role may not read at all need no control.
+ * see is made again as the application makes it. Gives what each table answered: true, or why not.
  */
-export async function control(trial: Trial): Promise<void> {
+export async function control(trial: Trial): Promise<Map<string, true | string>> {
+  const answers = new Map<string, true | string>();
+  const { session, schema } = trial;
   for (const subject of trial.subjects) {
     const { name, table, pair } = subject;
-    const { schema } = trial;
-    if (!schema.may(table.id, 'select', 'insert', 'update', 'delete')) {
-      trial.notes.add(`${name}: the runtime role has no rights there`);
-      continue;
-    }
-    if (!schema.may(table.id, 'select')) {
-      trial.notes.add(`${name}: the runtime role may not read it`);
-      continue;
-    }
-    let seen = await sees(trial, subject);
-    if (seen !== true && !pair.borrowed && (await remake(trial, subject))) seen = await sees(trial, subject);
-    trial.controls.push({
-      table: name,
-      what: 'read own row',
-      worked: seen === true,
-      detail: seen === true ? '1 row' : seen,
-    });
-    if (seen !== true) trial.unproved.set(name, `a tenant does not see its own row (${seen})`);
-    await write(trial, subject);
+    if (!schema.may(table.id, 'select', 'insert', 'update', 'delete')) continue;
+    let seen = schema.may(table.id, 'select') ? await sees(trial, subject) : 'it may not be read';
+    if (seen === 'no rows' && !pair.borrowed && (await remake(trial, subject)))
+      seen = await sees(trial, subject);
+    answers.set(name, seen);
+    if (seen === true)
+      trial.controls.push({ table: name, what: `read own row${by(trial)}`, worked: true, detail: '1 row' });
+    if (session.acting === schema.catalogue.role.name || seen === true) await write(trial, subject);
   }
+  return answers;
+}
+
+/** Says of which tables no role that is acted as has seen an own row. */
+export function judgeControls(trial: Trial, passes: Map<string, true | string>[]): void {
+  const { schema, subjects, controls, unproved, notes } = trial;
+  let open = 0;
+  for (const { name, table } of subjects) {
+    const answers = passes.map((pass) => pass.get(name)).filter((answer) => answer !== undefined);
+    if (!schema.may(table.id, 'select', 'insert', 'update', 'delete')) {
+      notes.add(`${name}: the runtime role has no rights there`);
+      continue;
+    }
+    open += 1;
+    if (!schema.may(table.id, 'select')) notes.add(`${name}: the runtime role may not read it`);
+    else if (!answers.includes(true)) {
+      // What one role is denied another one may have been let.
+      const detail = answers.find((answer) => !/^permission denied/.test(String(answer))) ?? answers[0]!;
+      controls.push({ table: name, what: 'read own row', worked: false, detail: String(detail) });
+      unproved.set(name, `a tenant does not see its own row (${detail})`);
+    }
+  }
+  if (subjects.length > 0 && open === 0) {
+    unproved.set(`role ${schema.catalogue.role.name}`, 'it has no rights on any table');
+  }
+}
+
+/** ` as "anon"` for a role that the runtime role has become. */
+function by({ session, schema }: Trial): string {
+  return session.acting === schema.catalogue.role.name ? '' : `, as ${session.acting}`;
 }
 
 async function sees({ session }: Trial, { table, there }: Subject): Promise<true | string> {
@@ -107,7 +128,7 @@ async function write(trial: Trial, { name, table, b, there, pair }: Subject): Pr
     if (worked && what === 'insert') trial.insertable.add(table.id);
     trial.controls.push({
       table: name,
-      what: what === 'insert' ? 'insert an own row' : 'update own row',
+      what: `${what === 'insert' ? 'insert an own row' : 'update own row'}${by(trial)}`,
       worked,
       detail: outcome.error?.message ?? rows(count),
     });

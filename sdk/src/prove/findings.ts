@@ -74,7 +74,9 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
   const { role } = schema.catalogue;
   const name = nameOf(table.tenantColumn ? table : rootOf(schema, table));
   const runtime = `role ${quoted(role.name)}`;
-  const mend = isolation(schema, { ...table, tenantColumn: table.tenantColumn ?? 'tenant_id' });
+  const mend = table.tenantColumn
+    ? isolation(schema, table)
+    : `Let the policies of ${name} ask for the tenant of the row that its rows belong to.`;
   const on = `alter table ${name} enable row level security;\nalter table ${name} force row level security;`;
   if (role.superuser || role.bypassRls) {
     return {
@@ -98,12 +100,12 @@ export function rowBreach(schema: Schema, table: Table, kind: 'any' | 'write' | 
   if (!table.forced && table.owner === role.name) {
     return breach(['P-02/unforced-rls'], `alter table ${name} force row level security;`);
   }
-  const decide = `Let every policy compare with the tenant: ${mend}`;
+  const decide = table.tenantColumn ? `Let every policy compare with the tenant: ${mend}` : mend;
   if (kind === 'no tenant') {
     return breach(['P-05/open-without-tenant', 'P-21/open-policy', 'P-11/open-check'], decide);
   }
-  const policies = ['P-21/open-policy', 'P-11/open-check', 'P-11/no-check', 'P-22/undecided-table'];
-  return breach(kind === 'write' ? ['P-11/open-check', ...policies] : policies, decide);
+  const policies = ['P-21/open-policy', 'P-22/undecided-table'];
+  return breach(kind === 'write' ? ['P-11/open-check', 'P-11/no-check', ...policies] : policies, decide);
 }
 
 function rootOf(schema: Schema, table: Table): Table {

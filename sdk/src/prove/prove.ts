@@ -1,21 +1,25 @@
 import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import type { Catalogue } from '../catalogue/catalogue.ts';
+import { readCatalogue } from '../catalogue/read.ts';
 import type { Finding } from '../findings.ts';
 import { lint } from '../lint/lint.ts';
 import { nameOf } from '../lint/names.ts';
 import { makeSchema, type Schema } from '../lint/schema.ts';
 import type { SchemaOptions } from '../options.ts';
+import { actingRoles, become } from './acting.ts';
 import { freshConnection } from './attempts/actors.ts';
-import { attempts } from './attempts/list.ts';
+import { attempts, onceAttempts } from './attempts/list.ts';
 import { attemptsOn } from './attempts/rows.ts';
 import { trySessionSettings } from './attempts/settings.ts';
 import { makeTrial, type Trial } from './attempts/trial.ts';
-import { control } from './controls.ts';
-import { type Filled, fill, makeTenants, type Side } from './fill/fill.ts';
+import { control, judgeControls } from './controls.ts';
+import { type Filled, fill, type Side } from './fill/fill.ts';
 import type { Rules } from './fill/row.ts';
 import { readRules } from './fill/rules.ts';
+import { makeTenants } from './fill/tenants.ts';
 import { findingsOf, notProved } from './findings.ts';
+import { refersOutside, withReferenced } from './outside.ts';
 import type { Report } from './report.ts';
 import type { Tenant } from './session.ts';
 import { openSession, type Session } from './session.ts';
@@ -38,24 +42,35 @@ export async function prove(
   const { session, close } = await openSession(client, catalogue, options);
   try {
     const schema = makeSchema(catalogue, options);
-    const rules = await session.transaction(() => readRules(session, catalogue));
-    const tenants = makeTenants(catalogue, options, rules);
-    const fresh = await onFreshConnection(session, schema, rules, tenants);
+    if (refersOutside(catalogue)) {
+      session.known = withReferenced(catalogue, await readCatalogue(client, { ...options, schemas: [] }));
+    }
+    const rules = await session.transaction(() => readRules(session, session.known));
+    const tenants = makeTenants(session.known, rules);
+    const acting = await actingRoles(session);
+    const fresh = await onFreshConnection(session, schema, rules, tenants, acting);
     await session.run(
       ['begin', ...session.become, ...session.as(tenants.a), 'select 1', 'commit'].join('; '),
     );
     const trial = await session.transaction(async () => {
       const filled = await fill(session, rules, tenants, { spares: ['a', 'b'], silent: false });
       const made = await begin(session, schema, rules, filled);
-      await control(made);
-      for (const attempt of attempts) await attempt(made);
+      const passes = [await control(made)];
+      for (const attempt of [...attempts, ...onceAttempts]) await attempt(made);
+      for (const role of acting) {
+        const back = become(session, role);
+        passes.push(await control(made));
+        for (const attempt of attempts) await attempt(made);
+        back();
+      }
+      judgeControls(made, passes);
       return made;
     });
     await trySessionSettings(trial);
     const linted = lint(catalogue, options);
     const all = [...(fresh?.attempts ?? []), ...trial.attempts];
     const unfilled = [...trial.filled.unfilled].map(([id, reason]) => ({
-      table: nameOf(schema.table(id)!),
+      table: nameOf(session.known.tables.find((table) => table.id === id)!),
       reason,
     }));
     return {
@@ -91,6 +106,7 @@ async function onFreshConnection(
   schema: Schema,
   rules: Rules,
   tenants: Record<Side, Tenant>,
+  acting: string[],
 ): Promise<Trial | undefined> {
   const names = [...session.options.settings, 'request.jwt.claims'];
   const { rows } = await session.run(
@@ -101,8 +117,12 @@ async function onFreshConnection(
     const filled = await fill(session, rules, tenants, { spares: ['a'], silent: true });
     await session.run('savepoint attempt');
     const trial = makeTrial({ session, schema, rules, filled, subjects: subjectsOf(schema, filled) });
-    for (const subject of trial.subjects) {
-      await attemptsOn(trial, subject, freshConnection, session.become, false);
+    for (const role of [undefined, ...acting]) {
+      const back = role === undefined ? () => {} : become(session, role);
+      for (const subject of trial.subjects) {
+        await attemptsOn(trial, subject, freshConnection, session.become, false);
+      }
+      back();
     }
     return trial;
   });
@@ -119,8 +139,9 @@ function unknown(trial: Trial, linted: Finding[]): Finding[] {
   const open = (id: string) => schema.may(id, 'select', 'insert', 'update', 'delete', 'truncate');
   const reasons = new Map(trial.unproved);
   for (const [id, reason] of filled.unfilled) {
-    const table = schema.table(id)!;
-    if (open(id) && !schema.isShared(table)) reasons.set(nameOf(table), `no row could be made: ${reason}`);
+    const table = schema.table(id);
+    if (table && open(id) && !schema.isShared(table))
+      reasons.set(nameOf(table), `no row could be made: ${reason}`);
   }
   const tried = new Set(subjects.map(({ table }) => table.id));
   for (const table of schema.catalogue.tables) {

@@ -26,6 +26,10 @@ export type Outcome = { results: pg.QueryResult[]; notices: string[] } & (
 
 export interface Session {
   catalogue: Catalogue;
+  /** The same with the tables of other schemas that ours refer to: they need rows as well. */
+  known: Catalogue;
+  /** The role that is acted as: the runtime role, or one that it becomes. */
+  acting: string;
   options: SchemaOptions;
   /** Statements that make the connection the runtime role, until the savepoint is rolled back. */
   become: string[];
@@ -86,6 +90,8 @@ export async function openSession(
   const role = catalogue.role.name;
   const session: Session = {
     catalogue,
+    known: catalogue,
+    acting: role,
     options,
     become: [],
     leave: [],
@@ -94,7 +100,7 @@ export async function openSession(
     as: (tenant) => [
       `select ${[
         ...options.settings.map((name) => [name, tenant.id]),
-        ['request.jwt.claims', claims(tenant, role, options)],
+        ['request.jwt.claims', claims(tenant, session.acting, options)],
       ]
         .map(([name, value]) => `set_config(${literal(name!)}, ${literal(value!)}, true)`)
         .join(', ')}`,

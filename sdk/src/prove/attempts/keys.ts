@@ -1,4 +1,5 @@
 import type { Table } from '../../catalogue/catalogue.ts';
+import { isRandom } from '../../lint/keys.ts';
 import { list, nameOf, quoted } from '../../lint/names.ts';
 import { keyOf } from '../fill/key.ts';
 import { insertInto } from '../fill/row.ts';
@@ -28,9 +29,11 @@ export async function tryKeys(trial: Trial): Promise<void> {
   }
 }
 
-function keysOf({ session: { catalogue } }: Trial, table: Table): Key[] {
+function keysOf({ session: { catalogue }, schema }: Trial, table: Table): Key[] {
   const constraints = catalogue.constraints
     .filter((one) => one.table === table.id && /primary|unique|exclusion/.test(one.kind))
+    // Nobody guesses a random value, and the key of the tenants is what names them.
+    .filter((one) => !isRandom(table, one) && !schema.listsTenants(table, one.columns))
     .map(({ name, columns, kind, definition }) => ({
       name,
       object: `constraint ${quoted(name)} on ${nameOf(table)}`,

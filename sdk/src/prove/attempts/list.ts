@@ -9,7 +9,7 @@ import type { Trial } from './trial.ts';
 import { tryVariants } from './variants.ts';
 import { tryViews } from './views.ts';
 
-/** All that is tried, in this order, on the rows of two tenants in one transaction. */
+/** All that is tried as each role that is acted as, in this order, on the rows of two tenants in one transaction. */
 export const attempts: ((trial: Trial) => Promise<void>)[] = [
   tryRows,
   tryVariants,
@@ -19,7 +19,7 @@ export const attempts: ((trial: Trial) => Promise<void>)[] = [
   tryViews,
   tryFunctions,
   tryLeakproof,
-  tryRoles,
-  tryDefaults,
-  tryStatistics,
 ];
+
+/** What does not depend on who acts. */
+export const onceAttempts: typeof attempts = [tryRoles, tryDefaults, tryStatistics];

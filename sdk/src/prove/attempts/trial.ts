@@ -86,11 +86,13 @@ export function makeTrial(base: Pick<Trial, 'session' | 'schema' | 'rules' | 'fi
         ? base.session.attempt(statements)
         : base.session.attemptCopy(statements, lines));
       const whats = [what].flat();
+      const { acting, catalogue } = base.session;
+      const who = acting === catalogue.role.name ? as : `${as} (as ${acting})`;
       const write = (
         name: string,
         outcome: Attempt['outcome'],
         { detail, breach: other }: Omit<Verdict, 'through'>,
-      ) => trial.record({ table, what: name, as, outcome, detail }, other ?? breach);
+      ) => trial.record({ table, what: name, as: who, outcome, detail }, other ?? breach);
       if (outcome.error) {
         const { code, message } = outcome.error;
         const verdict = told?.(outcome.error, outcome.notices);

@@ -1,14 +1,13 @@
-import { randomInt, randomUUID } from 'node:crypto';
 import type { Catalogue, Constraint, Table } from '../../catalogue/catalogue.ts';
 import { nameOf } from '../../lint/names.ts';
-import type { SchemaOptions } from '../../options.ts';
 import type { Session, Tenant } from '../session.ts';
 import { ident, literal, relation } from '../sql.ts';
 import { keyOf } from './key.ts';
 import { fillOrder, freeColumns, type Reference, type Step } from './order.ts';
 import { fillPartitions } from './partitions.ts';
 import { makeRow, type Row, type Rules, rowOf, selectList } from './row.ts';
-import { candidates, none, word } from './values.ts';
+import { usersOf } from './tenants.ts';
+import { candidates, none } from './values.ts';
 
 export type Side = 'a' | 'b';
 
@@ -44,35 +43,6 @@ export interface FillOptions {
 
 const sides = ['a', 'b'] as const;
 
-/** Two tenants as the tenant columns of most tables can take them. */
-export function makeTenants(
-  catalogue: Catalogue,
-  options: SchemaOptions,
-  rules: Rules,
-): Record<Side, Tenant> {
-  const columns = catalogue.tables.flatMap((table) =>
-    table.columns.filter(({ name }) => name === table.tenantColumn).map((column) => ({ table, column })),
-  );
-  const types = columns.map(({ column }) => column.typeId);
-  const most = types.sort(
-    (a, b) => types.filter((one) => one === b).length - types.filter((one) => one === a).length,
-  )[0];
-  const typical = columns.find(({ column }) => column.typeId === most);
-  const make = (): Tenant => ({
-    id: typical ? tenantId(typical.column, rules) : randomUUID(),
-    subject: randomUUID(),
-  });
-  const [a, b] = [make(), make()];
-  return a.id === b.id ? makeTenants(catalogue, options, rules) : { a, b };
-}
-
-function tenantId(column: Table['columns'][number], rules: Rules): string {
-  const type = rules.types.get(column.typeId);
-  if (/^(bigint|integer)$/.test(column.type)) return String(randomInt(1_000_000_000, 2_000_000_000));
-  if (/^(text|character varying|citext)$/.test(column.type)) return randomUUID();
-  return (type && candidates(column, rules.types, none)[0]) ?? word(12);
-}
-
 /**
  * Makes a row of each table for two tenants, in the order of the foreign keys, within the transaction that is
  * open. A table that refuses is in `unfilled`, with PostgreSQL's reason.
@@ -84,7 +54,12 @@ export async function fill(
   options: FillOptions,
 ): Promise<Filled> {
   await session.run('savepoint filling');
-  const filled = await fillAll(session, rules, tenants, options, new Map());
+  let filled = await fillAll(session, rules, tenants, options, new Map(), true);
+  if (usersOf(session.known).some(({ table }) => filled.unfilled.has(table.id))) {
+    // A user cannot have the id that the token names: then any will do.
+    await session.run('rollback to savepoint filling');
+    filled = await fillAll(session, rules, tenants, options, new Map(), false);
+  }
   const outcome = await session.keep(['set constraints all immediate']);
   if (!outcome.error) return filled;
   // A circle of keys did not close: without it there is nothing to be checked later.
@@ -95,6 +70,7 @@ export async function fill(
     tenants,
     options,
     new Map(filled.circles.map((id) => [id, outcome.error.message])),
+    true,
   );
 }
 
@@ -104,8 +80,10 @@ async function fillAll(
   tenants: Record<Side, Tenant>,
   { spares, silent }: FillOptions,
   excluded: Map<string, string>,
+  named: boolean,
 ): Promise<Filled> {
-  const { catalogue, options } = session;
+  const { known: catalogue, options } = session;
+  const own = new Set(session.catalogue.tables.map(({ id }) => id));
   const isShared = (table: Table) => `${table.schema}.${table.name}` in options.shared;
   const tables = new Map(catalogue.tables.map((table) => [table.id, table]));
   const filled: Filled = { tenants, pairs: new Map(), unfilled: new Map(), notes: [], circles: [] };
@@ -118,6 +96,11 @@ async function fillAll(
     pins.set(table, found);
     return found;
   };
+  if (named) {
+    for (const { table, column } of usersOf(catalogue)) {
+      for (const side of sides) pinned(table.id)[side][column.name] = tenants[side].subject;
+    }
+  }
   // The table of the tenants themselves: its rows are the two tenants.
   for (const key of keys) {
     const from = tables.get(key.table);
@@ -138,6 +121,7 @@ async function fillAll(
     if (step.ahead.length > 0) filled.circles.push(step.table.id);
     const reason = excluded.get(step.table.id) ?? (await fillTable(step));
     if (reason === undefined) continue;
+    if (!own.has(step.table.id) && (await borrow(step.table, true))) continue;
     if (!silent && (await borrow(step.table, false))) {
       filled.notes.push(
         `${nameOf(step.table)}: rows that were there are used, since none could be made (${reason})`,
@@ -215,7 +199,7 @@ async function fillAll(
         return `it refers to ${to ? nameOf(to) : 'a table that is not looked at'}, where no row could be made`;
       }
     }
-    Object.assign(fixed, keep ? pinned(table.id)[side] : {});
+    for (const [name, value] of Object.entries(keep ? pinned(table.id)[side] : {})) fixed[name] ??= value;
     const tenant = tenants[side];
     if (table.tenantColumn) fixed[table.tenantColumn] = tenant.id;
     return makeRow(session, rules, {
@@ -301,7 +285,7 @@ async function fillAll(
       );
       const outcome = await session.keep([
         ...(silent ? [] : session.as(tenants[side])),
-        `update ${relation(table)} t set ${set.map(([name, value]) => `${ident(name)} = ${literal(value)}`).join(', ')} where ${keyOf(session.catalogue, pair[side], table, 't')}`,
+        `update ${relation(table)} t set ${set.map(([name, value]) => `${ident(name)} = ${literal(value)}`).join(', ')} where ${keyOf(catalogue, pair[side], table, 't')}`,
       ]);
       if (!outcome.error) for (const [name, value] of set) pair[side].values[name] = value;
     }
