@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
+import { createVerifier } from '#tessera/rls';
+import { DatabaseUnavailableError, refuseUnboundRole } from '#tessera/rls/pg';
 import { makeApp } from './app.ts';
-import { DatabaseUnavailable, refuseUnboundRole } from './tenant.ts';
-import { makeVerifyToken } from './verify.ts';
 
 /**
  * Serves the API on 127.0.0.1 (`port` 0 picks a free one). Refuses to start as a database role that row-level
@@ -24,13 +24,12 @@ export async function startOrdersApi({
   audience: string;
   onError?: (error: unknown) => void;
 }): Promise<{ url: string; close(): Promise<void> }> {
+  const verifier = createVerifier({ issuer, audience });
   const pool = makePool(databaseUrl);
-  const server = createServer(
-    makeApp({ pool, verifyToken: makeVerifyToken({ issuer, audience }), onError }).callback(),
-  );
+  const server = createServer(makeApp({ pool, verifier, onError }).callback());
   try {
     await refuseUnboundRole(pool).catch((error) => {
-      if (!(error instanceof DatabaseUnavailable)) throw error;
+      if (!(error instanceof DatabaseUnavailableError)) throw error;
     });
     await once(server.listen(port, '127.0.0.1'), 'listening');
   } catch (error) {

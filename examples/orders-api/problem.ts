@@ -1,35 +1,33 @@
 import { STATUS_CODES } from 'node:http';
 import type { Context, Middleware, Next } from 'koa';
-import { DatabaseUnavailable } from './tenant.ts';
+import { TokenError } from '#tessera/rls';
+import { DatabaseUnavailableError } from '#tessera/rls/pg';
 
-type ProblemOptions = { detail?: string; challenge?: string; cause?: unknown };
+type ProblemOptions = { detail?: string; cause?: unknown };
 
-/** An answer other than success: HTTP status, stable `code`, and for 401/403 a WWW-Authenticate challenge. */
+/** An answer other than success: HTTP status and stable `code`. */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
   readonly detail: string | undefined;
-  readonly challenge: string | undefined;
 
-  constructor(status: number, code: string, { detail, challenge, cause }: ProblemOptions = {}) {
+  constructor(status: number, code: string, { detail, cause }: ProblemOptions = {}) {
     super(detail ?? code, { cause });
     this.status = status;
     this.code = code;
     this.detail = detail;
-    this.challenge = challenge;
   }
 }
 
 /**
- * Outermost middleware: whatever fails below is answered as application/problem+json (RFC 9457).
- * Causes of 5xx go to `onError`; the caller learns only the code.
+ * Outermost middleware: whatever fails below is answered as application/problem+json (RFC 9457), but for what the
+ * guard has refused in its own words. Causes of 5xx go to `onError`; the caller learns only the code.
  */
 export function answerProblems(onError: (error: unknown) => void): Middleware {
   return async (ctx, next) => {
     const problem = await findProblem(ctx, next);
     if (!problem) return;
     if (problem.status >= 500) onError(problem.cause ?? problem);
-    if (problem.challenge) ctx.set('www-authenticate', problem.challenge);
     ctx.status = problem.status;
     ctx.body = {
       title: STATUS_CODES[problem.status],
@@ -47,14 +45,17 @@ async function findProblem(ctx: Context, next: Next): Promise<Problem | undefine
   } catch (error) {
     return asProblem(error);
   }
+  if (ctx.status < 400 || ctx.body) return undefined;
   // The router answers an unknown path or method with a bare status.
-  return ctx.status >= 400
-    ? new Problem(ctx.status, ctx.status === 404 ? 'not_found' : 'method_not_allowed')
-    : undefined;
+  return new Problem(ctx.status, ctx.status === 404 ? 'not_found' : 'method_not_allowed');
 }
 
 function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof DatabaseUnavailable) return new Problem(503, 'database_unavailable', { cause: error });
+  // The token expired between the guard and the transaction.
+  if (error instanceof TokenError) return new Problem(error.status, error.code);
+  if (error instanceof DatabaseUnavailableError) {
+    return new Problem(503, 'database_unavailable', { cause: error });
+  }
   return new Problem(500, 'internal_error', { cause: error });
 }

@@ -1,3 +1,3 @@
 export * from './run/errors.ts';
 export type { TenantOptions } from './run/open.ts';
-export { type TenantTx, withTenant } from './run/pg.ts';
+export { refuseUnboundRole, type TenantTx, withTenant } from './run/pg.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type CryptoKey, SignJWT } from 'jose';
-import { makeVerifyToken } from '#examples/orders-api/verify.ts';
+import { createVerifier } from '#tessera/rls';
 import { basic, call } from '#test/support/call.ts';
 import { expectSafe } from '#test/support/expect-safe.ts';
 import { createFixture, type Fixture, redirect_uri, resource } from '#test/support/fixture.ts';
@@ -109,8 +109,8 @@ const places: Record<string, (token: string) => Promise<boolean>> = {
     return page.status === 200;
   },
   async 'a resource server'(token) {
-    const verify = makeVerifyToken({ issuer, audience: resource });
-    return verify(`Bearer ${token}`, 'read').then(
+    const verifier = createVerifier({ issuer, audience: resource });
+    return verifier.verify(token, undefined, { scope: 'read' }).then(
       () => true,
       (error) => {
         expect(error).toMatchObject({ status: 401 });

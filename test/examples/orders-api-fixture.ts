@@ -10,7 +10,7 @@ export const audience = 'https://api.example.test';
 type Claims = Record<string, unknown>;
 
 /**
- * A stand-in issuer on loopback: a JWKS with an ES256 and an RS256 key at /jwks, and tokens to go with it. `mint`
+ * A stand-in issuer on loopback: discovery, a JWKS with an ES256 and an RS256 key, and tokens to go with it. `mint`
  * makes a good access token except for the claims and header given; undefined leaves one out.
  */
 export async function startIssuer() {
@@ -22,11 +22,16 @@ export async function startIssuer() {
     { ...(await exportJWK(rs256.publicKey)), kid: 'rs', alg: 'RS256', use: 'sig' },
   ];
   const server = createServer((req, res) => {
-    res.writeHead(req.url === '/jwks' ? 200 : 404, { 'content-type': 'application/json' });
-    res.end(JSON.stringify({ keys }));
+    const body = documents[req.url!];
+    res.writeHead(body ? 200 : 404, { 'content-type': 'application/json' });
+    res.end(JSON.stringify(body ?? {}));
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const documents: Record<string, unknown> = {
+    '/.well-known/openid-configuration': { issuer, jwks_uri: `${issuer}/jwks` },
+    '/jwks': { keys },
+  };
 
   function claims(overrides: Claims): Claims {
     return {
@@ -71,7 +76,7 @@ export function now(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** What the API's answers may hold: a list, an order or a problem. */
+/** What the API's answers may hold: a list, an order, a problem or the guard's refusal. */
 export type AnswerBody = {
   tenant_id?: string;
   orders?: { item: string }[];
@@ -80,6 +85,7 @@ export type AnswerBody = {
   amount_cents?: number;
   status?: number | string;
   code?: string;
+  error?: string;
 };
 
 /** One HTTP request with a bearer token, if any, and its answer with the JSON body read. */

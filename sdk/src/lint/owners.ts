@@ -15,12 +15,13 @@ const boundBackups = (schema: Schema) =>
         )
         .map(({ name }) => name);
 
-/** Forced tables whose owner is bound by their policies, when nobody else is there to reach the rows of all tenants. */
+/** Forced tables whose owner logs in and is bound by their policies, when nobody else reaches the rows of all tenants. */
 function boundOwners(schema: Schema): Table[] {
   if (operators(schema).length > 0) return [];
-  return schema.catalogue.tables.filter(
-    (table) => table.forced && table.rls && !schema.isShared(table) && !schema.bypasses(table.owner),
-  );
+  const logsIn = new Set(schema.catalogue.roles.filter(({ canLogin }) => canLogin).map(({ name }) => name));
+  return schema.catalogue.tables
+    .filter((table) => table.forced && table.rls && !schema.isShared(table))
+    .filter(({ owner }) => logsIn.has(owner) && !schema.bypasses(owner));
 }
 
 /** Roles for backups and migrations: no policy binds them, they reach every table, and no application becomes them. */

@@ -152,8 +152,10 @@ export const roleRules: Rule[] = [
     find: ({ catalogue, options }) =>
       catalogue.defaults
         .filter(({ name }) => [...options.settings, 'request.jwt.claims'].includes(name))
-        // Roles belong to the whole server: another's default may be for another database.
-        .filter(({ role, database }) => role === '' || database !== '' || role === catalogue.role.name)
+        // Roles belong to the whole server: those of other databases are no matter here.
+        .filter(({ role }) =>
+          ['', catalogue.role.name, ...catalogue.tables.map(({ owner }) => owner)].includes(role),
+        )
         .map(({ role, database, name }) => ({
           object: role ? `role ${quoted(role)}` : 'database',
           risk: `every connection starts with ${name} set: a query that forgot its tenant gets this one's rows`,

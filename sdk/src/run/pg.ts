@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { VerifiedToken } from '../verify/verified-token.ts';
+import { refuseUnboundRole as refuseRole } from './bound-role.ts';
 import { type Adapter, runWithTenant, type TenantOptions } from './open.ts';
 import { askPool, transactOnPool } from './pool.ts';
 import { setLocal } from './settings.ts';
@@ -32,6 +33,15 @@ export function withTenant<T>(
     role,
     adapter: () => poolAdapter(db as pg.Pool),
   });
+}
+
+/**
+ * What `withTenant` asks before its first transaction, for a service that would rather not start: throws
+ * `UnboundRoleError` when row-level security does not bind the pool's login role (or `role`), and
+ * `DatabaseUnavailableError` when nobody can be asked. Once for each pool.
+ */
+export function refuseUnboundRole(pool: pg.Pool, { role }: TenantOptions = {}): Promise<void> {
+  return refuseRole(pool, role, askPool(pool));
 }
 
 function poolAdapter(pool: pg.Pool): Adapter<TenantTx> {

@@ -180,3 +180,37 @@ test('partitions and children of inheritance that nobody may name are their pare
     ),
   ).toEqual([]);
 });
+
+const nullif = `(select nullif(current_setting('app.current_tenant_id', true), '')::uuid)`;
+const strict = `(select current_setting('app.current_tenant_id')::uuid)`;
+const own = (value: string) =>
+  `create policy p on s.t using (tenant_id = ${value}) with check (tenant_id = ${value});`;
+
+test('the form with nullif is right where nobody logs in as the owner [P-03, P-05, P-24]', async () => {
+  expect(await found(`${table(own(nullif))} reset role; alter role :owner nologin; set role :owner`)).toEqual(
+    [],
+  );
+});
+
+test('a condition is as wide as the widest of its alternatives [P-21]', async () => {
+  const open = `create policy p on s.t using (tenant_id = ${strict} or id > 5) with check (tenant_id = ${strict});`;
+  expect(await found(table(open))).toEqual(['P-21/open-policy policy p on s.t']);
+  const both = `create policy p on s.t using (tenant_id = ${strict} or (owner_id = ${strict} and (id > 5 or id < 2)))
+    with check (tenant_id = ${strict});`;
+  expect(await found(table(both))).toEqual([]);
+});
+
+test('a policy without any condition is told as what it is [P-21]', async () => {
+  const lost = `${own(strict)} create policy lost on s.t for insert;`;
+  expect(await found(table(lost))).toEqual(['P-21/policy-grants-nothing policy lost on s.t']);
+});
+
+test('a primary key that nobody can guess tells nothing, a unique e-mail address does [P-10]', async () => {
+  const keys = `${table(own(strict))}
+    create table s.users (id uuid primary key default gen_random_uuid(), tenant_id uuid not null, email text unique);
+    create index on s.users (tenant_id);
+    alter table s.users enable row level security;
+    alter table s.users force row level security;
+    ${own(strict).replace('s.t', 's.users')}`;
+  expect(await found(keys)).toEqual(['P-10/key-without-tenant constraint users_email_key on s.users']);
+});
