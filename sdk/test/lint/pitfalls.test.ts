@@ -146,6 +146,13 @@ describe('what a server is and how it is set', () => {
     expect(
       await lintWith({ defaults: [{ role: '', database: 'd', name: 'timezone', value: 'UTC' }] }),
     ).toEqual([]);
+    const { role } = await read(corrected.runtimeUrl);
+    expect(await lintWith({ defaults: [{ role: role.name, database: '', ...setting }] })).toEqual([
+      'P-07/default-tenant',
+    ]);
+    expect(await lintWith({ defaults: [{ role: 'of_another_database', database: '', ...setting }] })).toEqual(
+      [],
+    );
   });
 
   test.each([

@@ -62,6 +62,8 @@ test('names each of the 24 numbers in such a schema with every pitfall', async (
   const found = await findingsOf(schemaSql('plain-pitfalls'));
   const all = Array.from({ length: 24 }, (_, index) => `P-${String(index + 1).padStart(2, '0')}`);
   expect([...new Set(found.map(({ rule }) => rule.slice(0, 4)))]).toEqual(all);
+  const owned = found.find(({ rule }) => rule === 'P-01/owns-table')!;
+  expect(owned.fix).toMatch(/^revoke rls_owner_\w+ from rls_runtime_\w+;$/);
   expect(told(found)).toEqual(
     expect.arrayContaining([
       'P-07/session-tenant function app.stay_tenant(t uuid)',
