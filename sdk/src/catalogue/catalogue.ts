@@ -45,7 +45,7 @@ export interface Role {
   replication: boolean;
   /** Roles it is a member of, directly or not: it may become them. */
   memberOf: string[];
-  /** Whether it may select from every table that is looked at; asked for roles with BYPASSRLS only. */
+  /** Whether it may select from every table that is looked at. */
   readsAllTables: boolean;
 }
 

@@ -161,7 +161,7 @@ export const roles = `
     array(
       select b.rolname::text from member m join pg_roles b on b.oid = m.of where m.role = r.oid order by 1
     ) as "memberOf",
-    r.rolbypassrls and not exists (
+    not exists (
       select from pg_class c
       where c.relkind in ('r', 'p') and c.relnamespace = any ($1::oid[])
         and not (

@@ -25,7 +25,13 @@ function tenantsSet(schema: Schema, routine: RoutineInfo): ('local' | 'session')
       ? [next === 'local' ? ('local' as const) : ('session' as const)]
       : [];
   });
-  return [...called, ...stated] as ('local' | 'session')[];
+  // A statement that is executed as text.
+  const executed = all
+    .filter(({ kind }) => kind === 'string')
+    .flatMap(({ text }) => [...text.matchAll(/\bset\s+(?:(local|session)\s+)?(\w+\.\w+)\s*(?:=|to\b)/gi)])
+    .filter(([, , name]) => settings.has(name!.toLowerCase()))
+    .map(([, scope]) => (scope?.toLowerCase() === 'local' ? 'local' : 'session'));
+  return [...called, ...stated, ...executed] as ('local' | 'session')[];
 }
 
 const hasClause = (schema: Schema, { settings }: RoutineInfo) =>
@@ -174,9 +180,12 @@ export const functionRules: Rule[] = [
     find: (schema) =>
       own(schema)
         .filter((routine) => {
-          const names = schema.read(routine.source).calls.map(({ name }) => name);
-          return (
-            names.includes('pg_notify') && names.some((name) => /^(row_to_json|to_jsonb?|hstore)$/.test(name))
+          const { calls } = schema.read(routine.source);
+          return calls.some(
+            ({ name, arguments: parts }) =>
+              (name === 'pg_notify' && holdsRow(parts[1] ?? [])) ||
+              (/^(row_to_json|to_jsonb?|hstore)$/.test(name) &&
+                calls.some((call) => call.name === 'pg_notify')),
           );
         })
         .map((routine) => ({
@@ -210,6 +219,16 @@ export const functionRules: Rule[] = [
 function ownsOpenTable({ catalogue, isGuarded }: Schema, owner: string): boolean {
   return catalogue.tables.some(
     (table) => table.owner === owner && !table.forced && isGuarded(table.id) && table.rls,
+  );
+}
+
+/** A whole row: `new::text`, `new.*`. */
+function holdsRow(payload: Token[]): boolean {
+  return payload.some(
+    ({ kind, text }, index) =>
+      kind === 'word' &&
+      /^(new|old)$/.test(text) &&
+      (payload[index + 1]?.text !== '.' || payload[index + 2]?.text === '*'),
   );
 }
 

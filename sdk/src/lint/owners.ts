@@ -4,6 +4,17 @@ import { nameOf, quoted } from './names.ts';
 import type { Rule } from './rule.ts';
 import type { Schema } from './schema.ts';
 
+/** Roles that are there for backups, by their name and what they may read, and that policies bind all the same. */
+const boundBackups = (schema: Schema) =>
+  operators(schema).length > 0 || !schema.catalogue.tables.some(({ forced, rls }) => forced && rls)
+    ? []
+    : schema.catalogue.roles
+        .filter(
+          ({ name, superuser, bypassRls, readsAllTables }) =>
+            /backup|dump/i.test(name) && readsAllTables && !superuser && !bypassRls,
+        )
+        .map(({ name }) => name);
+
 /** Forced tables whose owner logs in and is bound by their policies, when nobody else reaches the rows of all tenants. */
 function boundOwners(schema: Schema): Table[] {
   if (operators(schema).length > 0) return [];
@@ -82,7 +93,9 @@ export const ownerRules: Rule[] = [
     why: 'pg_dump as an owner whom policies bind is refused, or leaves rows out where it is told to go on.',
     level: 'note',
     find: (schema) => {
-      const owners = [...new Set(boundOwners(schema).map(({ owner }) => owner))];
+      const owners = [
+        ...new Set([...boundOwners(schema).map(({ owner }) => owner), ...boundBackups(schema)]),
+      ];
       return owners.length === 0
         ? []
         : [

@@ -43,7 +43,7 @@ export const policyRules: Rule[] = [
             policy.check === undefined &&
             /^(all|update)$/.test(policy.command),
         )
-        .filter(({ policy, table }) => !schema.isBounded(table, policy.command, 'check'))
+        .filter(({ policy, table }) => !schema.isBounded(policy, table, policy.command, 'check'))
         .map(({ policy, table }) => ({
           object: policyOn(policy, table),
           risk: 'what may be written follows from what may be seen: who widens the one lets rows move to other tenants',
@@ -228,7 +228,7 @@ function isBoundedFor(schema: Schema, policy: Policy, table: Table, side: 'using
   }[side];
   return commands
     .filter((command) => policy.command === 'all' || policy.command === command)
-    .every((command) => schema.isBounded(table, command, side));
+    .every((command) => schema.isBounded(policy, table, command, side));
 }
 
 /** Puts each call that depends on the caller and not on the row into a sub-select. */

@@ -106,9 +106,12 @@ export const roleRules: Rule[] = [
         .map((table) => ({
           object: nameOf(table),
           risk: `${runtime(schema)} has the owner's rights: it may switch the policies off, truncate the table and drop it`,
-          fix: other
-            ? `alter table ${nameOf(table)} owner to ${quoted(other)};`
-            : 'Let migrations run as a role of their own that owns the tables, and give the runtime role rights on rows only.',
+          fix:
+            table.owner !== role.name
+              ? `revoke ${quoted(table.owner)} from ${quoted(role.name)};`
+              : other
+                ? `alter table ${nameOf(table)} owner to ${quoted(other)};`
+                : 'Let migrations run as a role of their own that owns the tables, and give the runtime role rights on rows only.',
         }));
     },
   },
@@ -119,6 +122,13 @@ export const roleRules: Rule[] = [
     level: 'warning',
     find: ({ catalogue }) =>
       catalogue.grants
+        // Who may become the owner of tables is told of that, and the owner has to create them.
+        .map((grant) => ({
+          ...grant,
+          through: grant.through.filter(
+            (name) => name === catalogue.role.name || !catalogue.tables.some(({ owner }) => owner === name),
+          ),
+        }))
         .filter(
           ({ kind, privilege, through }) =>
             kind === 'schema' && privilege === 'create' && through.length > 0 && !catalogue.role.superuser,
@@ -142,6 +152,10 @@ export const roleRules: Rule[] = [
     find: ({ catalogue, options }) =>
       catalogue.defaults
         .filter(({ name }) => [...options.settings, 'request.jwt.claims'].includes(name))
+        // Roles belong to the whole server: those of other databases are no matter here.
+        .filter(({ role }) =>
+          ['', catalogue.role.name, ...catalogue.tables.map(({ owner }) => owner)].includes(role),
+        )
         .map(({ role, database, name }) => ({
           object: role ? `role ${quoted(role)}` : 'database',
           risk: `every connection starts with ${name} set: a query that forgot its tenant gets this one's rows`,

@@ -37,8 +37,8 @@ export interface Schema {
   listsTenants(table: Table, columns: string[]): boolean;
   /** Whether a policy calls it, itself or by another function. */
   isPolicyHelper(routine: RoutineInfo): boolean;
-  /** Whether a restrictive policy keeps the command within the tenant whatever the others allow. */
-  isBounded(table: Table, command: Policy['command'], side: 'using' | 'check'): boolean;
+  /** Whether a restrictive policy keeps the command within the tenant, for each role that the policy is for. */
+  isBounded(policy: Policy, table: Table, command: Policy['command'], side: 'using' | 'check'): boolean;
   /** What the tenant column is compared with, once per query, as SQL. */
   tenantValue(table: Table): string;
   hasKit: boolean;
@@ -60,6 +60,16 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
     rights.set(id, (rights.get(id) ?? new Set()).add(privilege));
   }
   const unbound: Pick<Role, 'superuser' | 'bypassRls' | 'name' | 'memberOf'> = catalogue.role;
+
+  const isIn = (name: string, names: string[]) =>
+    names.includes(name) || roles.get(name)?.memberOf.some((of) => names.includes(of));
+  // As another role that it may become, the runtime role could leave a policy for one role behind.
+  const covers = (restrictive: Policy, permissive: Policy) =>
+    restrictive.roles.length === 0 ||
+    (permissive.roles.length > 0
+      ? permissive.roles
+      : [unbound.name, ...unbound.memberOf.filter((name) => !name.startsWith('pg_'))]
+    ).every((name) => isIn(name, restrictive.roles));
 
   const schema: Schema = {
     catalogue,
@@ -130,14 +140,15 @@ export function makeSchema(catalogue: Catalogue, options: SchemaOptions): Schema
           schema.read(side).reached.some((call) => call.name === name && (call.schema ?? home) === home),
         ),
       ),
-    isBounded: (table, command, side) =>
+    isBounded: (policy, table, command, side) =>
       schema
         .policiesFor(table)
         .some(
-          (policy) =>
-            !policy.permissive &&
-            (policy.command === 'all' || policy.command === command) &&
-            schema.tellsApart(side === 'check' ? (policy.check ?? policy.using) : policy.using, table),
+          (other) =>
+            !other.permissive &&
+            (other.command === 'all' || other.command === command) &&
+            covers(other, policy) &&
+            schema.tellsApart(side === 'check' ? (other.check ?? other.using) : other.using, table),
         ),
     tenantValue: (table) => {
       const type = table.columns.find(({ name }) => name === table.tenantColumn)?.type ?? 'uuid';

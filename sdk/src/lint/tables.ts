@@ -118,7 +118,7 @@ export const tableRules: Rule[] = [
         )
         .map((table) => ({
           object: nameOf(table),
-          risk: `it says no tenant and no policy asks for one: every tenant ${reach(schema, table).join(', ')} rows whosoever they are`,
+          risk: `it says no tenant and no policy asks for one: every tenant may ${reach(schema, table).join(', ')} rows of all`,
           fix:
             schema.hasKit && table.kind !== 'foreign'
               ? `select tenant.protect('${nameOf(table).replaceAll("'", "''")}');`
@@ -203,10 +203,10 @@ export const tableRules: Rule[] = [
 /** What any tenant may do with the rows of all, by rights and by policies that ask for no tenant. */
 function reach(schema: Schema, table: Table): string[] {
   const deeds = {
-    select: 'reads',
-    insert: 'adds',
-    update: 'changes',
-    delete: 'deletes',
+    select: 'read',
+    insert: 'add',
+    update: 'change',
+    delete: 'delete',
   };
   const passes = (command: keyof typeof deeds) =>
     !table.rls ||

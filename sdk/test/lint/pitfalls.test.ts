@@ -7,6 +7,7 @@ import { lint } from '../../src/lint/lint.ts';
 import { rules } from '../../src/lint/rules.ts';
 import { defaultOptions } from '../../src/options.ts';
 import { type LoadedSchema, loadSchema } from '../schemas/load.ts';
+import { isSql } from './found.ts';
 
 let pitfalls: LoadedSchema;
 let corrected: LoadedSchema;
@@ -32,8 +33,6 @@ const lintAt = async (url: string): Promise<Finding[]> => lint(await read(url), 
 test('finds nothing in the corrected twin', async () => {
   expect(await lintAt(corrected.runtimeUrl)).toEqual([]);
 });
-
-const isSql = ({ fix }: Finding) => /^(alter|create|drop|grant|revoke|select) /.test(fix);
 
 describe('in the schema with every pitfall', () => {
   test('names each of the 24 numbers', async () => {
@@ -147,6 +146,13 @@ describe('what a server is and how it is set', () => {
     expect(
       await lintWith({ defaults: [{ role: '', database: 'd', name: 'timezone', value: 'UTC' }] }),
     ).toEqual([]);
+    const { role } = await read(corrected.runtimeUrl);
+    expect(await lintWith({ defaults: [{ role: role.name, database: '', ...setting }] })).toEqual([
+      'P-07/default-tenant',
+    ]);
+    expect(await lintWith({ defaults: [{ role: 'of_another_database', database: '', ...setting }] })).toEqual(
+      [],
+    );
   });
 
   test.each([

@@ -1,36 +1,5 @@
 import { expect, test } from '@jest/globals';
-import pg from 'pg';
-import { readCatalogue } from '../../src/catalogue/read.ts';
-import { lint } from '../../src/lint/lint.ts';
-import { defaultOptions, type SchemaOptions } from '../../src/options.ts';
-import { type LoadedSchema, loadSql } from '../schemas/load.ts';
-
-/** What the linter finds in a schema of its own that has these tables, as `rule object`; no backup role is no matter here. */
-async function found(
-  sql: string,
-  options: Partial<SchemaOptions> = {},
-  shape: (roles: LoadedSchema['roles']) => { role?: string } = () => ({}),
-): Promise<string[]> {
-  const loaded = await loadSql(`
-    create schema s authorization :owner;
-    create schema auth authorization :owner;
-    grant usage on schema s, auth to :runtime;
-    set role :owner;
-    ${sql};
-    grant select, insert, update, delete on all tables in schema s to :runtime;
-  `);
-  const client = new pg.Client({ connectionString: loaded.runtimeUrl });
-  await client.connect();
-  try {
-    const all = { ...defaultOptions, schemas: ['s'], ...options, ...shape(loaded.roles) };
-    return lint(await readCatalogue(client, all), all)
-      .filter(({ rule }) => rule !== 'P-04/no-backup-role')
-      .map(({ rule, object }) => `${rule} ${object}`);
-  } finally {
-    await client.end();
-    await loaded.drop();
-  }
-}
+import { found } from './found.ts';
 
 const table = (policies: string, name = 't', type = 'uuid') => `
   create table s.${name} (tenant_id ${type} not null, id int not null, owner_id uuid, primary key (tenant_id, id));
@@ -244,19 +213,4 @@ test('a primary key that nobody can guess tells nothing, a unique e-mail address
     alter table s.users force row level security;
     ${own(strict).replace('s.t', 's.users')}`;
   expect(await found(keys)).toEqual(['P-10/key-without-tenant constraint users_email_key on s.users']);
-});
-
-test('a login role that inherits nothing is judged by the roles that it may become [P-12, P-22]', async () => {
-  const sql = `${table(own(strict))}
-    create table s.plain (id int primary key);
-    reset role;
-    alter role :backup noinherit;
-    grant :runtime to :backup;
-    grant truncate on s.t to :runtime;
-    alter role :backup nobypassrls;
-    set role :owner`;
-  expect(await found(sql, {}, ({ backup }) => ({ role: backup }))).toEqual([
-    'P-12/right-beyond-policies s.t',
-    'P-22/undecided-table s.plain',
-  ]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { calls, hasWords, replaced, tokens } from '../../src/lint/tokens.ts';
+import { alternatives, calls, hasWords, replaced, tokens } from '../../src/lint/tokens.ts';
 
 const texts = (sql: string) => tokens(sql).map(({ kind, text }) => `${kind} ${text}`);
 
@@ -54,4 +54,13 @@ test('finds words in a row, and replaces pieces', () => {
       { start: 8, end: 13, text: '3' },
     ]),
   ).toBe('1 two 3');
+});
+
+test('takes the sides of an OR apart, through parentheses, and of nothing else', () => {
+  const sides = (sql: string) => alternatives(sql).map((side) => side.trim());
+  expect(sides('((a = 1) OR (b OR (c AND (d OR e))))')).toEqual(
+    ['(a = 1)', 'b', '(c AND (d OR e))'].map((side) => side.replace(/^\((.*)\)$/, '$1')),
+  );
+  expect(sides("(a = 'x or y') and (b or c)")).toEqual(["(a = 'x or y') and (b or c)"]);
+  expect(sides('')).toEqual(['']);
 });

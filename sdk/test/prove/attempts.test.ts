@@ -22,7 +22,7 @@ const through = (report: Report) =>
   report.attempts.filter(({ outcome }) => outcome === 'got through').map(({ what, as }) => `${as}: ${what}`);
 
 describe('a policy that', () => {
-  test('lets everything pass where no setting was ever made is seen on a fresh connection only [P-05]', async () => {
+  test('lets everything pass where no setting was ever made is seen on a fresh connection only [P-05, P-21]', async () => {
     const setting = `current_setting('app.current_tenant_id', true)`;
     const report = await proved(
       table('t', 'label text', [`using (${setting} is null or tenant_id::text = ${setting})`]),
@@ -32,7 +32,7 @@ describe('a policy that', () => {
     expect(through(report)).toContain('no tenant (fresh connection): read (count)');
   });
 
-  test('lets everything pass where the setting is empty is seen on a used one [P-05]', async () => {
+  test('lets everything pass where the setting is empty is seen on a used one [P-05, P-21]', async () => {
     const setting = `coalesce(current_setting('app.current_tenant_id', true), 'x')`;
     const report = await proved(
       table('t', 'label text', [`using (${setting} = '' or tenant_id::text = ${setting})`]),

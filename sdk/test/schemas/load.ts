@@ -25,13 +25,17 @@ export interface LoadedSchema {
   drop(): Promise<void>;
 }
 
-/** Makes a database with the SQL kit and one of the two schemas of this folder; the test server needs a superuser. */
+/** Makes a database with one of the schemas of this folder and the SQL kit; the test server needs a superuser. */
 export function loadSchema(name: 'pitfalls' | 'corrected'): Promise<LoadedSchema> {
-  return loadSql(readFileSync(new URL(`${name}.sql`, import.meta.url), 'utf8'));
+  return loadSql(schemaSql(name));
+}
+
+export function schemaSql(name: string): string {
+  return readFileSync(new URL(`${name}.sql`, import.meta.url), 'utf8');
 }
 
 /** The same with SQL of one's own; `:runtime` and the like are the names of the roles. */
-export async function loadSql(sql: string): Promise<LoadedSchema> {
+export async function loadSql(sql: string, { withKit = true } = {}): Promise<LoadedSchema> {
   const { superUrl } = JSON.parse(process.env[testServerVariable]!) as TestServer;
   const suffix = randomBytes(4).toString('hex');
   const database = `rls_${suffix}`;
@@ -70,7 +74,7 @@ export async function loadSql(sql: string): Promise<LoadedSchema> {
   };
   try {
     await runStatements(loaded.superUrl, [
-      kit,
+      ...(withKit ? [kit] : []),
       sql.replace(/(?<!:):(runtime|owner|backup|bypass)\b/g, (_, part) => roles[part as keyof typeof parts]),
     ]);
   } catch (error) {
