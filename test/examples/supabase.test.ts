@@ -21,6 +21,8 @@ let pool: pg.Pool;
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  // As on Supabase, where the tables belong to "postgres", a role with BYPASSRLS.
+  await runSql(database.superUrl, `alter role ${new URL(database.ownerUrl).username} bypassrls`);
   await setUp(database.ownerUrl);
   pool = new pg.Pool({ connectionString: await setUp(database.ownerUrl), max: 1, idleTimeoutMillis: 0 });
   for (const claims of [alice, bob]) {
